@@ -1,0 +1,218 @@
+//! What evaluation yields, before it is checked: the shapes of `schemas/*.ncl`, field by field.
+//!
+//! Numbers stay `f64`: Nickel's deserialiser rounds and saturates in silence when asked for an integer.
+//! These types travel from the evaluation worker and lie in the cache, so they use no serde feature
+//! that needs a self-describing format.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+macro_rules! record {
+    ($(#[$meta:meta])* $name:ident { $($(#[$field_meta:meta])* $field:ident: $type:ty,)* }) => {
+        $(#[$meta])*
+        #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+        #[serde(deny_unknown_fields)]
+        pub struct $name { $($(#[$field_meta])* pub $field: $type,)* }
+    };
+}
+
+/// A layer's class.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Class {
+    /// Programs.
+    Toolchain,
+    /// Compiled crates.
+    SourceDep,
+    /// C libraries, then compiled crates.
+    NativeDep,
+}
+
+/// When a native dependency is needed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Needed {
+    /// While crates compile.
+    Build,
+    /// Beside the finished program.
+    Run,
+    /// At either time.
+    Both,
+}
+
+/// Where a native dependency comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum NativeSource {
+    /// Debian's archive.
+    Apt,
+    /// The sources in a crate.
+    Vendored,
+}
+
+record!(/// A `workflow.ncl`.
+Workflow {
+    layer: String,
+    class: Class,
+    summary: String,
+    docs: Option<String>,
+    build_base: Base,
+    runtime_base: Base,
+    donors: Vec<Donor>,
+    native_deps: Vec<NativeDep>,
+    tools_provided: Vec<Tool>,
+    artifact_paths: Vec<Artifact>,
+    cooked: Option<Cooked>,
+    build: Build,
+    hooks: Hooks,
+});
+
+record!(/// A base: exactly one of both.
+Base { layer: Option<String>, image: Option<String>, });
+
+record!(/// A donor: a layer or an image, and the argument that it is passed by.
+Donor { layer: Option<String>, image: Option<String>, arg: Option<String>, });
+
+record!(/// A C library.
+NativeDep { package: String, library: String, needed: Needed, source: NativeSource, });
+
+record!(/// A program with its proof.
+Tool { name: String, probe: Vec<String>, version: Option<String>, });
+
+record!(/// A path that consumers copy.
+Artifact { path: String, description: Option<String>, });
+
+record!(/// A dependency set that is compiled ahead.
+Cooked { path: String, profile: String, target_dir: String, });
+
+record!(/// How the image is built.
+Build {
+    dockerfile: String,
+    context: String,
+    target: Option<String>,
+    args: BTreeMap<String, String>,
+    secrets: Vec<Secret>,
+    platforms: Option<Vec<String>>,
+    resources: Resources,
+    cache_version: f64,
+});
+
+record!(/// A BuildKit secret.
+Secret { id: String, required: bool, purpose: Option<String>, });
+
+record!(/// What a build needs.
+Resources { cpu: f64, memory_mb: f64, disk_mb: f64, time_budget_min: f64, });
+
+record!(/// Commands beside the build.
+Hooks { before_build: Vec<Vec<String>>, after_build: Vec<Vec<String>>, });
+
+record!(/// `catalog/catalog.ncl`, merged with the overlays.
+Catalog {
+    name: String,
+    rust: Rust,
+    debian: Debian,
+    images: BTreeMap<String, String>,
+    registry: String,
+    namespace: String,
+    platforms: Vec<String>,
+    mirrors: BTreeMap<String, String>,
+    plain_http: Vec<String>,
+    ignored: Vec<String>,
+    cache_version: f64,
+});
+
+record!(/// The Rust toolchain.
+Rust { version: String, });
+
+record!(/// The Debian release.
+Debian { release: String, });
+
+/// How far a decision has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum AdrStatus {
+    /// Not decided yet; its constraints are not checked.
+    Proposed,
+    /// In force.
+    Accepted,
+    /// Replaced; its constraints are not checked.
+    Superseded,
+}
+
+/// How much a broken constraint weighs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ConstraintSeverity {
+    /// An error.
+    Hard,
+    /// A warning.
+    Soft,
+}
+
+/// Whether a pattern has to be found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Presence {
+    /// In each of the files.
+    BePresent,
+    /// In none of them.
+    BeAbsent,
+}
+
+/// What has to hold for a field.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum FieldRule {
+    /// It has a value.
+    BePresent,
+    /// It has none.
+    BeAbsent,
+    /// It has a value that is not empty.
+    BeNonEmpty,
+    /// Its value as text is this one.
+    Be(String),
+    /// Its value as text is not this one.
+    NotBe(String),
+    /// Its value as text matches this regular expression.
+    Match(String),
+}
+
+record!(/// A pattern in files.
+PatternCheck { files: Vec<String>, pattern: String, must: Presence, });
+
+record!(/// A condition on evaluated fields.
+FieldCheck { when: Option<When>, field: String, must: FieldRule, });
+
+record!(/// Which layers a condition is about.
+When { field: String, is: String, });
+
+/// How a constraint is checked.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum ConstraintCheck {
+    /// A pattern in files.
+    Pattern(PatternCheck),
+    /// A condition on evaluated fields.
+    Field(FieldCheck),
+}
+
+record!(/// A constraint of a decision.
+Constraint {
+    id: String,
+    severity: ConstraintSeverity,
+    claim: String,
+    check: ConstraintCheck,
+    hint: Option<String>,
+});
+
+record!(/// An architecture decision record.
+Adr {
+    id: String,
+    title: String,
+    status: AdrStatus,
+    date: String,
+    context: String,
+    decision: String,
+    consequences: Vec<String>,
+    constraints: Vec<Constraint>,
+});
+
+record!(/// An axiom.
+Axiom { id: String, statement: String, rationale: String, adrs: Vec<String>, });
