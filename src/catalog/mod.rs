@@ -1,0 +1,4 @@
+//! The only room that knows Nickel.
+
+pub mod eval;
+pub mod raw;

@@ -1,0 +1,5 @@
+//! The domain: names, layers, edges, digests. No I/O.
+
+mod path;
+
+pub use path::{PathError, RelPath};
