@@ -21,7 +21,7 @@ pub enum Severity {
 }
 
 /// A place in a file, with what is to be said about it.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Label {
     /// The file as people know it: relative to the catalog's root, or an overlay as it was given.
     pub file: String,
