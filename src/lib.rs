@@ -4,11 +4,14 @@
 //! The folders are the architecture; imports point downwards only (see ARCHITECTURE.md).
 //! A first path for a reader: [`model`], [`graph`], [`snapshot`], [`cascade`], [`commands`].
 
+pub mod cascade;
 pub mod catalog;
 pub mod diag;
 pub mod dockerfile;
+pub mod fingerprint;
 pub mod graph;
 pub mod host;
 pub mod lock;
 pub mod model;
+pub mod snapshot;
 pub mod tree;

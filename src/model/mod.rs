@@ -21,6 +21,6 @@ pub use layer::{
     Artifact, Base, Build, Class, Cooked, Donor, Edge, EdgeKind, Hooks, Layer, NativeDep, NativeSource, Needed,
     Resources, Secret, Tool,
 };
-pub use name::{LayerName, NameError};
+pub use name::{LayerName, NameError, nearest};
 pub use path::{PathError, RelPath};
 pub use platform::{Platform, PlatformError};

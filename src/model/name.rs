@@ -44,3 +44,12 @@ impl Borrow<str> for LayerName {
         &self.0
     }
 }
+
+/// The candidate that a mistyped name most likely means, if one is near enough.
+pub fn nearest<'a>(typed: &str, candidates: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    candidates
+        .map(|candidate| (strsim::damerau_levenshtein(typed, candidate), candidate))
+        .filter(|(distance, candidate)| *distance <= 1 + candidate.len().min(typed.len()) / 4)
+        .min()
+        .map(|(_, candidate)| candidate)
+}

@@ -3,6 +3,7 @@
 //! Both answer alike: folders are listed in order, files are regular and bounded, and no path leads out of the
 //! catalog, not even through a link.
 
+mod files;
 mod git;
 mod ignore;
 mod work;
@@ -11,6 +12,7 @@ use std::io;
 
 use sha2::{Digest as _, Sha256};
 
+pub use files::{Files, MAX_TEXT, TextFile, finding};
 pub use git::{GitTree, RevisionError, repository};
 pub use ignore::Ignore;
 pub use work::WorkTree;

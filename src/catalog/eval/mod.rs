@@ -122,3 +122,18 @@ pub struct Outcome {
     /// Its value, or all that is wrong with it.
     pub result: Result<Evaluated, Vec<Diagnostic>>,
 }
+
+/// STUB
+#[derive(Debug, thiserror::Error)]
+#[error("stub")]
+pub struct EvalError;
+/// STUB
+pub fn evaluate(
+    _jobs: &[Job],
+    _sources: &dyn Sources,
+    _overlays: &[Overlay],
+    _limits: &Limits,
+    _worker: &WorkerCommand,
+) -> Result<Vec<Outcome>, EvalError> {
+    Err(EvalError)
+}
