@@ -6,6 +6,8 @@
 
 pub mod cascade;
 pub mod catalog;
+pub mod checks;
+pub mod commands;
 pub mod diag;
 pub mod dockerfile;
 pub mod fingerprint;
@@ -13,5 +15,6 @@ pub mod graph;
 pub mod host;
 pub mod lock;
 pub mod model;
+pub mod report;
 pub mod snapshot;
 pub mod tree;

@@ -79,6 +79,17 @@ impl Cascade {
         Self { removed, compared: true, ..Self::of(new, changed) }
     }
 
+    /// What holds where the other revision can't be read at all.
+    pub fn without_old(new: &Snapshot, unreadable: Unreadable) -> Self {
+        let changed = match unreadable {
+            Unreadable::IsUnchanged => BTreeMap::new(),
+            Unreadable::IsChanged => {
+                new.graph.names().map(|name| (name.clone(), vec![Change::OldUnreadable])).collect()
+            }
+        };
+        Self { compared: true, ..Self::of(new, changed) }
+    }
+
     /// Whether a layer is stale.
     pub fn contains(&self, name: &LayerName) -> bool {
         self.reached.contains_key(name)

@@ -1,6 +1,6 @@
 //! Which layers a changed path belongs to. A path that nobody knows is never a silent "nothing".
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 
 use globset::{Glob, GlobSet, GlobSetBuilder};
 
@@ -44,6 +44,11 @@ impl<'a> Claims<'a> {
         for loaded in snapshot.layers() {
             for import in &loaded.imports {
                 imports.entry(import).or_default().push(loaded);
+                // An overlay is merged over the catalog wherever that is imported.
+                if import.as_str() == CATALOG_FILE {
+                    let overlays = &snapshot.catalog.overlay_files;
+                    overlays.iter().for_each(|overlay| imports.entry(overlay).or_default().push(loaded));
+                }
             }
             let build = &loaded.layer.build;
             if build.context.below(&loaded.folder).is_none() || build.dockerfile.below(&loaded.folder).is_none() {
@@ -54,7 +59,9 @@ impl<'a> Claims<'a> {
             snapshot.catalog.config.iter().flat_map(|config| config.ignored.iter().map(String::as_str)).collect();
         let mut set = GlobSetBuilder::new();
         // Validation has refused what is no glob.
-        globs.iter().filter_map(|glob| Glob::new(glob).ok()).for_each(|glob| drop(set.add(glob)));
+        for glob in globs.iter().filter_map(|glob| Glob::new(glob).ok()) {
+            set.add(glob);
+        }
         Self { snapshot, imports, elsewhere, ignored: set.build().unwrap_or_default(), globs }
     }
 
@@ -123,7 +130,7 @@ impl<'a> Claims<'a> {
     /// The layers whose folder is the path, or lies below it.
     fn below(&self, path: &RelPath) -> impl Iterator<Item = &'a LoadedLayer> {
         let path = path.clone();
-        let may_hold_layers = path.as_str() == LAYERS || path.as_str().is_empty() || path.below_layers();
+        let may_hold_layers = path.as_str() == LAYERS || path.as_str().is_empty() || is_layer_folder(&path);
         self.snapshot.layers().filter(move |loaded| may_hold_layers && loaded.folder.below(&path).is_some())
     }
 
@@ -142,21 +149,17 @@ impl<'a> Claims<'a> {
         // An ignore file that can't be read leaves nothing out: wrong on the safe side.
         let ignore = DockerIgnore::read(&self.snapshot.catalog.files, layer).unwrap_or_default();
         let in_context = is_in_context(layer, &loaded.workflow, &ignore, path);
-        (is_ignore_file || in_context).then_some(Change::Context { file, change: ContextChange::Changed })
-    }
-
-    /// The names in a set of paths that lie outside of the catalog's folders are told apart from typos by this.
-    pub fn known_layers(&self) -> BTreeSet<&LayerName> {
-        self.snapshot.names()
+        // What lies in a folder is not looked at: that it changed at all is enough.
+        let is_folder = || {
+            let members = self.snapshot.catalog.files.tree().members(path);
+            path.below(context).is_some() && members.is_ok_and(|members| !members.is_empty())
+        };
+        (is_ignore_file || in_context || is_folder())
+            .then_some(Change::Context { file, change: ContextChange::Changed })
     }
 }
 
-impl RelPath {
-    /// Whether the path is a layer's folder.
-    fn below_layers(&self) -> bool {
-        self.as_str()
-            .strip_prefix(LAYERS)
-            .and_then(|rest| rest.strip_prefix('/'))
-            .is_some_and(|rest| !rest.contains('/'))
-    }
+/// Whether the path is a layer's folder.
+fn is_layer_folder(path: &RelPath) -> bool {
+    path.parent().is_some_and(|parent| parent.as_str() == LAYERS)
 }

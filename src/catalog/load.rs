@@ -43,6 +43,10 @@ pub struct Loaded {
     pub axioms: Vec<Axiom>,
     /// The files that decisions and axioms are made of: a change of them makes no layer stale.
     pub decision_files: BTreeSet<RelPath>,
+    /// Whether overlays were merged over the catalog.
+    pub overlaid: bool,
+    /// The overlays that lie in the catalog.
+    pub overlay_files: Vec<RelPath>,
     /// What is wrong with the catalog and its layers.
     pub findings: Vec<Diagnostic>,
     /// What is wrong with decisions and axioms.
@@ -95,6 +99,8 @@ pub fn load(files: Files, options: &Options, cache: &mut Cache) -> Result<Loaded
         adrs: Vec::new(),
         axioms: Vec::new(),
         decision_files: BTreeSet::new(),
+        overlaid: !options.overlays.is_empty(),
+        overlay_files: options.overlays.iter().filter_map(|overlay| overlay.path.clone()).collect(),
         findings: Vec::new(),
         decision_findings: Vec::new(),
     };

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::diag::Diagnostic;
 use crate::model::{Layer, RelPath};
-use crate::tree::{self, EntryKind, Files, Hash, Ignore, TreeError, sha256};
+use crate::tree::{self, Entry, EntryKind, Files, Hash, Ignore, TreeError, sha256};
 
 /// The largest build context, in bytes.
 pub const MAX_CONTEXT: u64 = 1 << 30;
@@ -60,6 +60,19 @@ pub fn is_in_context(layer: &Layer, workflow: &RelPath, ignore: &DockerIgnore, f
     }
 }
 
+/// All files and links of a layer's build context, in order of their paths.
+///
+/// # Errors
+/// A finding that names the folder or the ignore file that can't be read.
+pub fn context_entries(files: &Files, layer: &Layer, workflow: &RelPath) -> Result<Vec<Entry>, Box<Diagnostic>> {
+    let ignore = DockerIgnore::read(files, layer)?;
+    let skip = |path: &str, kind: EntryKind| kind == EntryKind::Folder && ignore.ignore.excludes_all_below(path);
+    let mut entries =
+        tree::walk(files.tree(), &layer.build.context, &skip).map_err(|error| unreadable(layer, &error))?;
+    entries.retain(|entry| is_in_context(layer, workflow, &ignore, &entry.path));
+    Ok(entries)
+}
+
 /// All files of a layer's build context by path, relative to the context's folder.
 ///
 /// # Errors
@@ -69,29 +82,19 @@ pub fn context(
     layer: &Layer,
     workflow: &RelPath,
 ) -> Result<BTreeMap<String, ContextFile>, Box<Diagnostic>> {
-    let error = |error: &TreeError| {
-        let finding = tree::finding(error).layer(layer.name.as_str());
-        Box::new(finding.note(format!("it is part of the build context of {}", layer.name)))
-    };
-    let ignore = DockerIgnore::read(files, layer)?;
-    let skip = |path: &str, kind: EntryKind| kind == EntryKind::Folder && ignore.ignore.excludes_all_below(path);
-    let entries = tree::walk(files.tree(), &layer.build.context, &skip).map_err(|e| error(&e))?;
     let mut left = MAX_CONTEXT;
     let mut context = BTreeMap::new();
-    for entry in entries.into_iter().filter(|entry| is_in_context(layer, workflow, &ignore, &entry.path)) {
+    for entry in context_entries(files, layer, workflow)? {
         let hash = match entry.kind {
-            EntryKind::Link => sha256(&files.tree().link(&entry.path).map_err(|e| error(&e))?),
+            EntryKind::Link => sha256(&files.tree().link(&entry.path).map_err(|error| unreadable(layer, &error))?),
             _ => {
-                let (hash, length) = files.tree().hash(&entry.path, left).map_err(|e| match e {
+                let (hash, length) = files.tree().hash(&entry.path, left).map_err(|error| match error {
                     TreeError::TooLarge { path, .. } => {
-                        let limit = MAX_CONTEXT;
-                        let finding = error(&TreeError::TooLarge { path: layer.build.context.clone(), limit });
-                        let help = format!(
-                            "the limit was reached at {path}; list in .dockerignore what the build does not need"
-                        );
-                        Box::new(finding.help(help))
+                        let whole = TreeError::TooLarge { path: layer.build.context.clone(), limit: MAX_CONTEXT };
+                        let help = format!("the limit is reached at {path}: list in .dockerignore what is not needed");
+                        Box::new((*unreadable(layer, &whole)).help(help))
                     }
-                    e => error(&e),
+                    error => unreadable(layer, &error),
                 })?;
                 left = left.saturating_sub(length);
                 hash
@@ -101,4 +104,9 @@ pub fn context(
         context.insert(path, ContextFile { kind: entry.kind, hash });
     }
     Ok(context)
+}
+
+fn unreadable(layer: &Layer, error: &TreeError) -> Box<Diagnostic> {
+    let finding = tree::finding(error).layer(layer.name.as_str());
+    Box::new(finding.note(format!("it is part of the build context of {}", layer.name)))
 }

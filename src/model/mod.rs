@@ -9,6 +9,7 @@ mod layer;
 mod name;
 mod path;
 mod platform;
+mod value;
 
 pub use adr::{
     Adr, AdrStatus, Axiom, Constraint, ConstraintCheck, ConstraintSeverity, FieldCheck, FieldRule, PatternCheck,
@@ -24,3 +25,4 @@ pub use layer::{
 pub use name::{LayerName, NameError, nearest};
 pub use path::{PathError, RelPath};
 pub use platform::{Platform, PlatformError};
+pub use value::to_value;
