@@ -2,10 +2,25 @@
 //!
 //! The host (this process) never runs Nickel: it supplies sources and reads typed records or findings.
 //! Start reading at [`evaluate`].
+//!
+//! A batch is cut into chunks (`chunk`); for each one the host collects texts (`supply`), starts a worker and
+//! watches it (`supervise`). Inside of the worker (`worker`), Nickel's errors become findings (`diagnose`), with
+//! the help of the syntax tree (`fields`). Both sides speak `protocol`.
 
+mod chunk;
+mod diagnose;
+mod fields;
+mod protocol;
+mod supervise;
+mod supply;
+mod worker;
+
+use std::io;
 use std::ops::Range;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -13,6 +28,17 @@ use serde::{Deserialize, Serialize};
 use super::raw;
 use crate::diag::Diagnostic;
 use crate::model::RelPath;
+
+pub use worker::worker_main;
+
+/// The file that overlays are merged over.
+const CATALOG: &str = "catalog/catalog.ncl";
+/// A worker with more jobs than this would need too much memory, and each of its errors more time.
+const MAX_JOBS: usize = 1000;
+/// The same for the length of all texts, for files that are much larger than people write them.
+const MAX_TEXT: usize = 8 << 20;
+/// A worker pays for the evaluator's start; fewer jobs than this are not worth another one.
+const JOBS_PER_WORKER: usize = 60;
 
 /// What a file has to evaluate to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -123,21 +149,114 @@ pub struct Outcome {
     pub result: Result<Evaluated, Vec<Diagnostic>>,
 }
 
-/// STUB
+/// Why nothing could be evaluated; never the fault of a file.
 #[derive(Debug, thiserror::Error)]
-#[error("stub")]
-pub struct EvalError;
-/// STUB
-pub fn worker_main() -> ! {
-    std::process::exit(70)
+pub enum EvalError {
+    /// The worker did not start.
+    #[error("the evaluation worker `{program}` can't be started")]
+    Start {
+        /// The program.
+        program: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// The worker ended, and no file is to blame.
+    #[error("the evaluation worker failed: {reason}")]
+    Worker {
+        /// What it said, or how it ended.
+        reason: String,
+    },
+    /// The worker can't be understood.
+    #[error("the evaluation worker can't be understood")]
+    Protocol(#[source] io::Error),
 }
-/// STUB
+
+/// Evaluates `jobs` in workers; the outcomes come in the order of the jobs.
+///
+/// Whatever the files hold, this ends: a file that takes too long, too much memory or too much stack gets a
+/// finding, and the others are evaluated without it.
+///
+/// # Errors
+/// Only when workers can't be started or don't keep to their protocol.
 pub fn evaluate(
-    _jobs: &[Job],
-    _sources: &dyn Sources,
-    _overlays: &[Overlay],
-    _limits: &Limits,
-    _worker: &WorkerCommand,
+    jobs: &[Job],
+    sources: &dyn Sources,
+    overlays: &[Overlay],
+    limits: &Limits,
+    worker: &WorkerCommand,
 ) -> Result<Vec<Outcome>, EvalError> {
-    Err(EvalError)
+    let workers = limits.workers.clamp(1, jobs.len().div_ceil(JOBS_PER_WORKER).max(1));
+    let chunks = chunks(jobs, sources, workers);
+    let run = |chunk: &[Job]| chunk::run(chunk, supply::Supply::new(sources, overlays), limits, worker);
+    let mut outcomes = Vec::with_capacity(jobs.len());
+    for result in in_parallel(&chunks, workers, run) {
+        outcomes.extend(result?);
+    }
+    for outcome in &mut outcomes {
+        if let (Kind::Workflow, Err(findings)) = (outcome.job.kind, &mut outcome.result)
+            && let Some(folder) = outcome.job.path.parent()
+        {
+            for finding in findings {
+                finding.layer.get_or_insert_with(|| folder.file_name().to_owned());
+            }
+        }
+    }
+    Ok(outcomes)
+}
+
+/// Cuts the jobs so that each worker has about as many, and none has too much.
+fn chunks<'a>(jobs: &'a [Job], sources: &dyn Sources, workers: usize) -> Vec<&'a [Job]> {
+    let most = jobs.len().div_ceil(workers).clamp(1, MAX_JOBS);
+    let mut chunks = Vec::new();
+    let (mut start, mut size) = (0, 0);
+    for (index, job) in jobs.iter().enumerate() {
+        let length = sources.text(&job.path).map_or(0, |text| text.len());
+        if index - start == most || (index > start && size + length > MAX_TEXT) {
+            chunks.push(&jobs[start..index]);
+            (start, size) = (index, 0);
+        }
+        size += length;
+    }
+    if start < jobs.len() {
+        chunks.push(&jobs[start..]);
+    }
+    chunks
+}
+
+/// Runs `work` on each item, on as many threads as there are workers; the results come in the items' order.
+fn in_parallel<I: Sync + Copy, T: Send>(
+    items: &[I],
+    workers: usize,
+    work: impl Fn(I) -> T + Sync,
+) -> Vec<T> {
+    let next = AtomicUsize::new(0);
+    let done = Mutex::new(Vec::new());
+    let take_turns = || {
+        loop {
+            let index = next.fetch_add(1, Ordering::Relaxed);
+            let Some(item) = items.get(index) else { break };
+            let result = work(*item);
+            done.lock().unwrap_or_else(PoisonError::into_inner).push((index, result));
+        }
+    };
+    thread::scope(|scope| {
+        for _ in 1..workers.min(items.len()) {
+            // Without another thread the work takes longer, no more.
+            let _ = thread::Builder::new().spawn_scoped(scope, take_turns);
+        }
+        take_turns();
+    });
+    let mut done = done.into_inner().unwrap_or_else(PoisonError::into_inner);
+    done.sort_by_key(|(index, _)| *index);
+    done.into_iter().map(|(_, result)| result).collect()
+}
+
+/// The candidate that `word` was most likely meant to be.
+fn nearest<'a>(word: &str, candidates: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    let likeness = |candidate: &str| strsim::normalized_damerau_levenshtein(word, candidate);
+    candidates
+        .map(|candidate| (likeness(candidate), candidate))
+        .filter(|(likeness, _)| *likeness >= 0.6)
+        .max_by(|a, b| a.0.total_cmp(&b.0))
+        .map(|(_, candidate)| candidate)
 }

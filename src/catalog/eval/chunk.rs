@@ -1,0 +1,93 @@
+//! A chunk of jobs through as many workers, one after the other, as it takes.
+
+use super::protocol::{Finished, Missing, Task};
+use super::supervise::{self, Ending};
+use super::supply::Supply;
+use super::{EvalError, Job, Limits, Outcome, WorkerCommand};
+use crate::diag::{Code, Diagnostic};
+
+/// After so many files that broke a worker, the rest of the chunk is left alone.
+const MAX_CULPRITS: usize = 5;
+/// Each round brings the files that the one before asked for.
+const MAX_ROUNDS: usize = 64;
+
+/// Evaluates `jobs`; the outcomes come in their order.
+pub(super) fn run(
+    jobs: &[Job],
+    mut supply: Supply<'_>,
+    limits: &Limits,
+    worker: &WorkerCommand,
+) -> Result<Vec<Outcome>, EvalError> {
+    let mut outcomes: Vec<Option<Outcome>> = Vec::new();
+    for job in jobs {
+        outcomes.push(supply.add(&job.path).err().map(|finding| failed(job, *finding)));
+    }
+    let mut culprits = 0;
+    let mut rounds = 0;
+    loop {
+        let waiting: Vec<usize> = (0..jobs.len()).filter(|index| outcomes[*index].is_none()).collect();
+        if waiting.is_empty() {
+            return Ok(outcomes.into_iter().flatten().collect());
+        }
+        supply.prefetch();
+        let sent = supply.sources().len();
+        let task = task(waiting.iter().map(|index| jobs[*index].clone()).collect(), sent, limits);
+        let mut missing: Vec<(usize, Missing)> = Vec::new();
+        let ending = supervise::run(worker, &task, supply.sources(), limits.time, |number, finished| {
+            let Some(&index) = waiting.get(number) else { return };
+            let job = jobs[index].clone();
+            outcomes[index] = match finished {
+                Finished::Evaluated { imports, evaluated } => Some(Outcome { job, imports, result: Ok(*evaluated) }),
+                Finished::Failed { imports, findings } => Some(Outcome { job, imports, result: Err(findings) }),
+                Finished::Missing(question) => {
+                    missing.push((index, question));
+                    None
+                }
+            };
+        })?;
+
+        if missing.is_empty() && matches!(ending, Ending::Complete) && waiting.iter().any(|i| outcomes[*i].is_none()) {
+            return Err(EvalError::Worker { reason: "it left out a file".to_owned() });
+        }
+        if !missing.is_empty() {
+            rounds += 1;
+        }
+        for (index, question) in missing {
+            let answer = if rounds <= MAX_ROUNDS {
+                supply.resolve(&question, sent)
+            } else {
+                let message = format!("imports are nested more than {MAX_ROUNDS} files deep");
+                Err(supply.at_import(Diagnostic::new(Code::Import, message), &question))
+            };
+            outcomes[index] = answer.err().map(|finding| failed(&jobs[index], finding));
+        }
+        if let Ending::Culprit { job, finding } = ending {
+            if let Some(&index) = waiting.get(job) {
+                outcomes[index] = Some(failed(&jobs[index], finding));
+            }
+            culprits += 1;
+        }
+        if culprits == MAX_CULPRITS {
+            for (job, outcome) in jobs.iter().zip(&mut outcomes) {
+                outcome.get_or_insert_with(|| {
+                    let message = "not evaluated: too many other files broke the evaluator";
+                    failed(job, Diagnostic::new(Code::NotEvaluated, message))
+                });
+            }
+        }
+    }
+}
+
+fn task(jobs: Vec<Job>, sources: usize, limits: &Limits) -> Task {
+    // Each job has two steps, and the evaluator has to be loaded; the deadlines are stricter than this.
+    let steps = jobs.len() as u64 * 2;
+    let cpu = (limits.time.as_secs() + 1).saturating_mul(steps).saturating_add(60);
+    Task { jobs, sources, memory: limits.memory_mb.saturating_mul(1 << 20), cpu }
+}
+
+fn failed(job: &Job, mut finding: Diagnostic) -> Outcome {
+    if finding.main_file().is_none() {
+        finding.file = Some(job.path.as_str().to_owned());
+    }
+    Outcome { job: job.clone(), imports: Vec::new(), result: Err(vec![finding]) }
+}

@@ -1,0 +1,313 @@
+//! The worker: a process that evaluates what it is sent, and can reach nothing else.
+
+use std::collections::{BTreeSet, HashMap};
+use std::io::{self, BufReader, BufWriter, Read, StdoutLock, Write};
+use std::ops::Range;
+use std::panic::{self, AssertUnwindSafe};
+use std::process;
+use std::thread;
+
+use nickel_lang_core::ast::InputFormat;
+use nickel_lang_core::cache::{CacheHub, SourcePath};
+use nickel_lang_core::error::{Error, ImportErrorKind, NullReporter, TypecheckErrorKind};
+use nickel_lang_core::eval::cache::CacheImpl;
+use nickel_lang_core::eval::value::NickelValue;
+use nickel_lang_core::eval::{VirtualMachine, VmContext};
+use nickel_lang_core::files::FileId;
+use nickel_lang_core::position::TermPos;
+use nickel_lang_core::serialize::{self, ExportFormat};
+use rustix::process::{Resource, Rlimit, setrlimit};
+use serde::Deserialize;
+
+use super::diagnose::Diagnoser;
+use super::fields::{Fields, range};
+use super::protocol::{self, Finished, Missing, Reply, Source, Task};
+use super::{Evaluated, Job, Kind, Record};
+use crate::catalog::raw;
+use crate::diag::{Code, Diagnostic};
+use crate::model::RelPath;
+
+type Context = VmContext<CacheHub, CacheImpl>;
+type Machine<'a> = VirtualMachine<'a, CacheHub, CacheImpl>;
+
+/// Nickel recurses on the stack while it parses and evaluates. Reserved, not used up.
+const STACK: usize = 256 << 20;
+
+/// Deeper values than this are not searched for further errors.
+const PERMISSIVE_DEPTH: usize = 64;
+
+/// A record beyond this is not sent: no layer is so large by intent.
+const MAX_ANSWER: usize = 16 << 20;
+
+/// Reads a task from standard input, evaluates it, writes the replies to standard output, and exits.
+///
+/// The process is ended when standard input is closed, so it does not outlive its host.
+pub fn worker_main() -> ! {
+    let (task, sources) = match receive(BufReader::new(io::stdin().lock())) {
+        Ok(Some(received)) => received,
+        Ok(None) => process::exit(0),
+        Err(error) => {
+            eprintln!("the task can't be read: {error}");
+            process::exit(2);
+        }
+    };
+    // The limits come after the stack: reserving it is the largest allocation of all.
+    let spawned = thread::Builder::new().name("evaluation".to_owned()).stack_size(STACK).spawn(move || {
+        let done = panic::catch_unwind(AssertUnwindSafe(move || {
+            confine(&task)?;
+            work(&task, sources)
+        }));
+        // Dropping the context would cost time, and frees what the process gives back anyway.
+        match done {
+            Ok(Ok(())) => process::exit(0),
+            Ok(Err(error)) => {
+                eprintln!("{error}");
+                process::exit(2);
+            }
+            // The panic has said why on standard error.
+            Err(_) => process::exit(101),
+        }
+    });
+    if let Err(error) = spawned {
+        eprintln!("the evaluation thread can't be started: {error}");
+        process::exit(2);
+    }
+    let mut rest = [0];
+    while matches!(io::stdin().lock().read(&mut rest), Ok(1)) {}
+    process::exit(0)
+}
+
+fn receive(mut from: impl Read) -> io::Result<Option<(Task, Vec<Source>)>> {
+    let Some(task) = protocol::read::<Task>(&mut from)? else { return Ok(None) };
+    let mut sources = Vec::new();
+    for _ in 0..task.sources {
+        let Some(source) = protocol::read(&mut from)? else { return Ok(None) };
+        sources.push(source);
+    }
+    Ok(Some((task, sources)))
+}
+
+/// Gives up what evaluation does not need. Without a file descriptor left, an import of something that
+/// was not supplied fails whatever its path.
+fn confine(task: &Task) -> io::Result<()> {
+    // macOS accepts RLIMIT_AS and does not enforce it: there the deadline alone ends a worker that grows.
+    let limits = [
+        (Resource::As, task.memory),
+        (Resource::Core, 0),
+        (Resource::Fsize, 0),
+        (Resource::Cpu, task.cpu),
+        (Resource::Nofile, 0),
+    ];
+    for (resource, limit) in limits {
+        match setrlimit(resource, Rlimit { current: Some(limit), maximum: Some(limit) }) {
+            Ok(()) => {}
+            // Some systems refuse to lower the address space below what is in use.
+            Err(_) if cfg!(target_os = "macos") && matches!(resource, Resource::As) => {}
+            Err(error) => return Err(io::Error::other(format!("the worker can't be confined: {error}"))),
+        }
+    }
+    Ok(())
+}
+
+struct Output(BufWriter<StdoutLock<'static>>);
+
+impl Output {
+    fn begin(&mut self, job: usize) -> io::Result<()> {
+        protocol::write(&mut self.0, &Reply::Begin(job))?;
+        self.0.flush()
+    }
+
+    fn done(&mut self, job: usize, finished: Finished) -> io::Result<()> {
+        let mut message = protocol::encode(&Reply::Done(job, finished))?;
+        if message.len() > MAX_ANSWER {
+            let findings = vec![Diagnostic::new(Code::LimitMemory, "the record is too large")];
+            message = protocol::encode(&Reply::Done(job, Finished::Failed { imports: Vec::new(), findings }))?;
+        }
+        protocol::send(&mut self.0, &message)
+    }
+}
+
+/// What is known of the sources.
+pub(super) struct Library {
+    ids: HashMap<FileId, usize>,
+    sources: Vec<Source>,
+}
+
+impl Library {
+    pub fn source(&self, id: FileId) -> Option<&Source> {
+        self.ids.get(&id).map(|index| &self.sources[*index])
+    }
+
+    /// The text that people know as this file.
+    pub fn shown(&self, file: &RelPath) -> Option<FileId> {
+        self.all().find(|(_, source)| source.file.as_ref() == Some(file) && source.shown.is_some()).map(|(id, _)| id)
+    }
+
+    /// All Nickel sources.
+    pub fn all(&self) -> impl Iterator<Item = (FileId, &Source)> {
+        self.ids.iter().map(|(id, index)| (*id, &self.sources[*index]))
+    }
+}
+
+/// Why a file can't be prepared; each file that imports it fails for the same reason.
+#[derive(Clone)]
+enum Broken {
+    Missing(Missing),
+    Failed(Vec<Diagnostic>),
+}
+
+impl Broken {
+    fn finish(self, imports: Vec<RelPath>) -> Finished {
+        match self {
+            Self::Missing(missing) => Finished::Missing(missing),
+            Self::Failed(findings) => Finished::Failed { imports, findings },
+        }
+    }
+}
+
+fn work(task: &Task, sources: Vec<Source>) -> io::Result<()> {
+    let mut out = Output(BufWriter::new(io::stdout().lock()));
+    let mut context: Context = VmContext::new(CacheHub::new(), io::sink(), NullReporter {});
+    if context.import_resolver.prepare_stdlib(&mut context.pos_table).is_err() {
+        return Err(io::Error::other("Nickel's standard library does not load"));
+    }
+    protocol::write(&mut out.0, &Reply::Ready)?;
+
+    let (library, places) = register(&mut context, sources);
+    let mut prepared = Vec::new();
+    let mut broken: HashMap<FileId, Broken> = HashMap::new();
+    for (index, job) in task.jobs.iter().enumerate() {
+        let Some(id) = places.get(&protocol::place(&job.path)).copied() else {
+            return Err(io::Error::other("a job without its source"));
+        };
+        out.begin(index)?;
+        match context.prepare_eval(id) {
+            Ok(value) => prepared.push((index, id, value)),
+            Err(error) => {
+                let (culprit, why) = explain(&context, &library, id, job, error);
+                broken.insert(culprit, why.clone());
+                out.done(index, why.finish(imports(&context.import_resolver, &library, id, job)))?;
+            }
+        }
+    }
+
+    let mut machine = VirtualMachine::new(&mut context);
+    for (index, id, value) in prepared {
+        let job = &task.jobs[index];
+        out.begin(index)?;
+        let closure = machine.import_resolver().import_data.transitive_imports(id);
+        let imports = imports(machine.import_resolver(), &library, id, job);
+        // A file that failed to prepare is half prepared for the next one that imports it.
+        let culprit = closure.iter().chain([&id]).filter(|id| broken.contains_key(id)).min();
+        let finished = match culprit.and_then(|id| broken.get(id)) {
+            Some(why) => why.clone().finish(imports),
+            None => match evaluate(&mut machine, &library, id, job, value) {
+                Ok(evaluated) => Finished::Evaluated { imports, evaluated: Box::new(evaluated) },
+                Err(findings) => Finished::Failed { imports, findings },
+            },
+        };
+        out.done(index, finished)?;
+    }
+    protocol::write(&mut out.0, &Reply::End)?;
+    out.0.flush()
+}
+
+/// Makes the sources importable, and says where each one is.
+fn register(context: &mut Context, sources: Vec<Source>) -> (Library, HashMap<String, FileId>) {
+    let mut library = Library { ids: HashMap::new(), sources };
+    let mut places = HashMap::new();
+    for (index, source) in library.sources.iter().enumerate() {
+        // Path and format together are the identity of a source: `import "x.json" as 'Text` is another one.
+        let formats: &[InputFormat] = match InputFormat::from_path(&source.place) {
+            Some(InputFormat::Nickel) => &[InputFormat::Nickel, InputFormat::Text],
+            _ => &[InputFormat::Nickel, InputFormat::Text, InputFormat::Json, InputFormat::Yaml, InputFormat::Toml],
+        };
+        for format in formats {
+            let key = SourcePath::Path(source.place.clone().into(), *format);
+            let id = context.import_resolver.sources.add_string(key, source.text.clone());
+            library.ids.insert(id, index);
+            if *format == InputFormat::Nickel {
+                places.insert(source.place.clone(), id);
+            }
+        }
+    }
+    (library, places)
+}
+
+/// The files of the catalog that a job imports, sorted.
+fn imports(hub: &CacheHub, library: &Library, id: FileId, job: &Job) -> Vec<RelPath> {
+    let files: BTreeSet<_> = hub
+        .import_data
+        .transitive_imports(id)
+        .into_iter()
+        .filter_map(|id| library.source(id)?.file.clone())
+        .filter(|file| *file != job.path)
+        .collect();
+    files.into_iter().collect()
+}
+
+/// Which file is to blame for a failed preparation, and why.
+fn explain(context: &Context, library: &Library, id: FileId, job: &Job, error: Error) -> (FileId, Broken) {
+    if let Some((path, pos)) = missing_import(&error)
+        && let Some(importer) = pos.src_id()
+        && let Some(source) = library.source(importer)
+    {
+        let span: Range<usize> = range(pos).unwrap_or(0..0);
+        return (importer, Broken::Missing(Missing { importer: source.place.clone(), path, span }));
+    }
+    let diagnoser = Diagnoser::new(&context.import_resolver, library, job, id);
+    let (culprit, findings) = diagnoser.unprepared(error);
+    (culprit.unwrap_or(id), Broken::Failed(findings))
+}
+
+fn missing_import(error: &Error) -> Option<(String, TermPos)> {
+    let kind = match error {
+        Error::ImportError(kind) => kind,
+        Error::TypecheckError(data) => match data.borrow_error() {
+            TypecheckErrorKind::ImportError(kind) => kind,
+            _ => return None,
+        },
+        _ => return None,
+    };
+    match kind {
+        ImportErrorKind::IOError(path, _, pos) => Some((path.clone(), *pos)),
+        _ => None,
+    }
+}
+
+fn evaluate(
+    machine: &mut Machine<'_>,
+    library: &Library,
+    id: FileId,
+    job: &Job,
+    value: NickelValue,
+) -> Result<Evaluated, Vec<Diagnostic>> {
+    let full = match machine.eval_full_for_export(value.clone()) {
+        Ok(full) => full,
+        Err(first) => {
+            // Evaluation stops at its first error, which is not the first one in the file: collect them all.
+            machine.reset();
+            let all = machine.eval_permissive(value, PERMISSIVE_DEPTH);
+            machine.reset();
+            return Err(Diagnoser::new(machine.import_resolver(), library, job, id).failed(*first, all));
+        }
+    };
+    let hub = machine.import_resolver();
+    let diagnoser = Diagnoser::new(hub, library, job, id);
+    // Functions, and numbers that are no `f64`. A decision holds enum variants, which JSON does not know.
+    if matches!(job.kind, Kind::Workflow | Kind::Catalog)
+        && let Err(error) = serialize::validate(ExportFormat::Json, &full)
+    {
+        return Err(vec![diagnoser.unexportable(error)]);
+    }
+    let record = match job.kind {
+        Kind::Catalog => raw::Catalog::deserialize(full).map(Record::Catalog),
+        Kind::Axioms => Vec::<raw::Axiom>::deserialize(full).map(Record::Axioms),
+        Kind::Adr => raw::Adr::deserialize(full).map(Record::Adr),
+        Kind::Workflow => raw::Workflow::deserialize(full).map(Record::Workflow),
+    };
+    let record = record.map_err(|error| vec![diagnoser.misshapen(&error.to_string())])?;
+    let own = library.shown(&job.path).unwrap_or(id);
+    let spans = hub.asts.get(own).map(|ast| Fields::of(ast).into_spans()).unwrap_or_default();
+    Ok(Evaluated { record, spans })
+}
