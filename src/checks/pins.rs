@@ -26,6 +26,10 @@ pub(super) fn check(snapshot: &Snapshot) -> Vec<Diagnostic> {
             findings.push(finding.help(format!("add [[image]] with reference = \"{image}@sha256:…\"")));
         }
     }
+    if !snapshot.catalog.broken.is_empty() {
+        // A layer that can't be read may use any of them.
+        return findings;
+    }
     let images = snapshot.images();
     for (image, locked) in snapshot.lock.iter().filter(|(image, _)| !images.contains_key(image)) {
         let file = snapshot.lock_file.as_deref().unwrap_or(lock::FILE);

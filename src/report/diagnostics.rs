@@ -13,15 +13,31 @@ pub type Texts<'a> = dyn Fn(&str) -> Option<Arc<str>> + 'a;
 /// Lines longer than this are not shown: nobody reads them.
 const LONGEST_LINE: usize = 1000;
 
-/// Findings in order of their place, without repetitions.
+/// Findings in order of their place. What several layers share, because it is a mistake in a file that they
+/// import, is told once.
 pub fn sorted(mut findings: Vec<Diagnostic>) -> Vec<Diagnostic> {
     let key = |finding: &Diagnostic| {
         let start = finding.labels.first().map_or(0, |label| label.span.start);
         (finding.main_file().unwrap_or_default().to_owned(), start, finding.code, finding.message.clone())
     };
     findings.sort_by_cached_key(key);
-    findings.dedup();
-    findings
+    let mut told: Vec<Diagnostic> = Vec::with_capacity(findings.len());
+    for finding in findings {
+        match told.last_mut() {
+            Some(last) if is_same(last, &finding) => {
+                if last.layer != finding.layer {
+                    last.layer = None;
+                }
+            }
+            _ => told.push(finding),
+        }
+    }
+    told
+}
+
+/// Whether two findings differ at most in the layer that they were found by.
+fn is_same(a: &Diagnostic, b: &Diagnostic) -> bool {
+    a.code == b.code && a.message == b.message && a.labels == b.labels && a.file == b.file && a.help == b.help
 }
 
 /// A finding for people.

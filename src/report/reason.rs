@@ -74,13 +74,14 @@ pub fn change_json(reason: &Change) -> Value {
 pub fn chain(cascade: &Cascade, name: &LayerName, all: bool) -> String {
     let Some(chain) = cascade.chain(name) else { return String::new() };
     let changes = cascade.changed.get(chain.origin).map(Vec::as_slice).unwrap_or_default();
+    let origin = chain.origin;
     let mut text = match changes {
-        [] => String::new(),
-        [one] => change(one),
-        several if all => several.iter().map(change).collect::<Vec<_>>().join(", "),
-        [first, rest @ ..] => format!("{} (and {} more)", change(first), rest.len()),
+        // A layer that was named has no reason but its name.
+        [] | [Change::Named] => format!("{origin} changed"),
+        [one] => format!("{} → {origin}", change(one)),
+        several if all => format!("{} → {origin}", several.iter().map(change).collect::<Vec<_>>().join(", ")),
+        [first, rest @ ..] => format!("{} (and {} more) → {origin}", change(first), rest.len()),
     };
-    text.push_str(&format!(" → {}", chain.origin));
     for (edge, layer) in &chain.steps {
         text.push_str(&format!(" → {layer} ({edge})"));
     }
