@@ -2,4 +2,5 @@
 //! A file per subject, one binary for all, so that it is linked once.
 
 mod real;
+mod validate;
 mod workshop;
