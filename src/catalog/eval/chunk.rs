@@ -34,7 +34,9 @@ pub(super) fn run(
         let task = task(waiting.iter().map(|index| jobs[*index].clone()).collect(), sent, limits);
         let mut missing: Vec<(usize, Missing)> = Vec::new();
         let ending = supervise::run(worker, &task, supply.sources(), limits.time, |number, finished| {
-            let Some(&index) = waiting.get(number) else { return };
+            let Some(&index) = waiting.get(number) else {
+                return;
+            };
             let job = jobs[index].clone();
             outcomes[index] = match finished {
                 Finished::Evaluated { imports, evaluated } => Some(Outcome { job, imports, result: Ok(*evaluated) }),
