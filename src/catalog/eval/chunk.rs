@@ -59,9 +59,9 @@ pub(super) fn run(
                 supply.resolve(&question, sent)
             } else {
                 let message = format!("imports are nested more than {MAX_ROUNDS} files deep");
-                Err(supply.at_import(Diagnostic::new(Code::Import, message), &question))
+                Err(Box::new(supply.at_import(Diagnostic::new(Code::Import, message), &question)))
             };
-            outcomes[index] = answer.err().map(|finding| failed(&jobs[index], finding));
+            outcomes[index] = answer.err().map(|finding| failed(&jobs[index], *finding));
         }
         if let Ending::Culprit { job, finding } = ending {
             if let Some(&index) = waiting.get(job) {

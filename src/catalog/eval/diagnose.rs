@@ -6,8 +6,8 @@ use std::ops::Range;
 use codespan_reporting::diagnostic::{Diagnostic as Rendered, LabelStyle, Severity};
 use nickel_lang_core::cache::CacheHub;
 use nickel_lang_core::error::{
-    Error, EvalErrorData, EvalErrorKind, ExportErrorKind, ImportErrorKind, IntoDiagnostics, PointedExportErrorData,
-    TypecheckErrorKind,
+    Error, EvalError, EvalErrorData, EvalErrorKind, ExportErrorKind, ImportErrorKind, IntoDiagnostics,
+    PointedExportErrorData, TypecheckErrorKind,
 };
 use nickel_lang_core::eval::value::NickelValue;
 use nickel_lang_core::files::{FileId, Files};
@@ -24,6 +24,9 @@ use crate::diag::{Code, Diagnostic, Label};
 const MAX_FINDINGS: usize = 100;
 /// A value or message in full is not worth more than this.
 const MAX_TEXT: usize = 400;
+
+/// A record that is longer, or has several lines, is shown by its opening brace.
+const MAX_LINE: usize = 80;
 
 /// What is said about the place of a contract.
 const CONTRACT: &str = "the contract stands here";
@@ -72,7 +75,7 @@ impl<'a> Diagnoser<'a> {
     }
 
     /// A file whose evaluation failed: `first` stopped it, `all` were found by going on.
-    pub fn failed(&self, first: EvalErrorData, all: Vec<Box<EvalErrorData>>) -> Vec<Diagnostic> {
+    pub fn failed(&self, first: EvalErrorData, all: Vec<EvalError>) -> Vec<Diagnostic> {
         let mut findings = Vec::new();
         // Each error holds a copy of the position table: let go of it at once.
         for error in all {
@@ -104,11 +107,17 @@ impl<'a> Diagnoser<'a> {
         self.locate(finding, place).field(path)
     }
 
-    /// A value of another shape than its contract makes sure of.
+    /// A value of another shape than its contract makes sure of. Serde's message names the field, not its place.
     pub fn misshapen(&self, error: &str) -> Diagnostic {
+        let error = error.split(", expected one of").next().unwrap_or(error);
         let contract = contract_of(self.job.kind);
         let finding = self.not_applied(&format!("the value is no `{contract}`: {}", bounded(error)));
-        let place = self.fields(self.own).get("").map(|field| self.head(self.own, &field.value));
+        let fields = self.fields(self.own);
+        let unknown = error.strip_prefix("unknown field `").and_then(|rest| rest.strip_suffix('`'));
+        let place = match unknown.and_then(|name| fields.named(name).next()) {
+            Some(field) => Some(field.name.clone()),
+            None => fields.get("").map(|whole| self.head(self.own, &whole.value)),
+        };
         self.locate(finding, place)
     }
 
@@ -361,10 +370,11 @@ impl<'a> Diagnoser<'a> {
         Some(Label { file: self.shown(file)?.to_owned(), span, message: message.to_owned() })
     }
 
-    /// The opening brace of a record of several lines, or the whole of a short one.
+    /// The opening brace of a long record, or the whole of a short one.
     fn head(&self, file: FileId, span: &Range<usize>) -> Range<usize> {
         let text = self.library.source(file).and_then(|source| source.text.get(span.clone())).unwrap_or("");
-        if text.starts_with('{') && text.contains('\n') { span.start..span.start + 1 } else { span.clone() }
+        let is_long = text.contains('\n') || text.len() > MAX_LINE;
+        if is_long && text.starts_with(['{', '[']) { span.start..span.start + 1 } else { span.clone() }
     }
 
     fn fields(&self, file: FileId) -> Fields {
