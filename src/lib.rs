@@ -1,5 +1,20 @@
-//! lamina: the tool that runs a catalog of container build layers.
+//! lamina runs a catalog of container build layers: it evaluates every `workflow.ncl` into a graph, says which
+//! layers a change makes stale, and checks the catalog.
+//!
+//! The folders are the architecture; imports point downwards only (see ARCHITECTURE.md).
+//! A first path for a reader: [`model`], [`graph`], [`snapshot`], [`cascade`], [`commands`].
 
+pub mod cascade;
 pub mod catalog;
+pub mod checks;
+pub mod commands;
 pub mod diag;
+pub mod dockerfile;
+pub mod fingerprint;
+pub mod graph;
+pub mod host;
+pub mod lock;
 pub mod model;
+pub mod report;
+pub mod snapshot;
+pub mod tree;

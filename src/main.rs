@@ -1,7 +1,7 @@
-//! The command line.
+//! The `lamina` program.
 
-fn main() {
-    if std::env::args_os().nth(1).is_some_and(|arg| arg == "__evaluate") {
-        lamina::catalog::eval::worker_main();
-    }
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    lamina::commands::run(std::env::args_os())
 }

@@ -1,4 +1,33 @@
-//! The only room that knows Nickel.
+//! The catalog as it is written: discovery, evaluation, cache, and from raw records to the model.
+//! The only room that knows Nickel. Start reading at [`load`].
 
+mod cache;
+mod convert;
 pub mod eval;
+mod load;
 pub mod raw;
+mod spans;
+
+use std::path::{Path, PathBuf};
+
+pub use cache::Cache;
+pub use load::{Loaded, LoadedAdr, LoadedLayer, Options, load};
+pub use spans::Spans;
+
+/// The file that marks a catalog's root.
+pub const CATALOG_FILE: &str = "catalog/catalog.ncl";
+/// The axioms.
+pub const AXIOMS_FILE: &str = "catalog/axioms.ncl";
+/// The folder of the layers.
+pub const LAYERS: &str = "layers";
+/// The folder of the decisions.
+pub const ADRS: &str = "adrs";
+/// The folder of the contracts.
+pub const SCHEMAS: &str = "schemas";
+/// A layer's description, in its folder.
+pub const WORKFLOW: &str = "workflow.ncl";
+
+/// The nearest folder, from `start` upwards, that holds a catalog.
+pub fn discover(start: &Path) -> Option<PathBuf> {
+    start.ancestors().find(|folder| folder.join(CATALOG_FILE).is_file()).map(Path::to_owned)
+}

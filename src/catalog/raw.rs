@@ -8,6 +8,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+pub use crate::model::{Adr, Axiom, Class, NativeSource, Needed};
+
 macro_rules! record {
     ($(#[$meta:meta])* $name:ident { $($(#[$field_meta:meta])* $field:ident: $type:ty,)* }) => {
         $(#[$meta])*
@@ -15,40 +17,6 @@ macro_rules! record {
         #[serde(deny_unknown_fields)]
         pub struct $name { $($(#[$field_meta])* pub $field: $type,)* }
     };
-}
-
-/// A layer's class.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Class {
-    /// Programs.
-    Toolchain,
-    /// Compiled crates.
-    SourceDep,
-    /// C libraries, then compiled crates.
-    NativeDep,
-}
-
-/// When a native dependency is needed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Needed {
-    /// While crates compile.
-    Build,
-    /// Beside the finished program.
-    Run,
-    /// At either time.
-    Both,
-}
-
-/// Where a native dependency comes from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum NativeSource {
-    /// Debian's archive.
-    Apt,
-    /// The sources in a crate.
-    Vendored,
 }
 
 record!(/// A `workflow.ncl`.
@@ -127,92 +95,3 @@ Rust { version: String, });
 
 record!(/// The Debian release.
 Debian { release: String, });
-
-/// How far a decision has come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum AdrStatus {
-    /// Not decided yet; its constraints are not checked.
-    Proposed,
-    /// In force.
-    Accepted,
-    /// Replaced; its constraints are not checked.
-    Superseded,
-}
-
-/// How much a broken constraint weighs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum ConstraintSeverity {
-    /// An error.
-    Hard,
-    /// A warning.
-    Soft,
-}
-
-/// Whether a pattern has to be found.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Presence {
-    /// In each of the files.
-    BePresent,
-    /// In none of them.
-    BeAbsent,
-}
-
-/// What has to hold for a field.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum FieldRule {
-    /// It has a value.
-    BePresent,
-    /// It has none.
-    BeAbsent,
-    /// It has a value that is not empty.
-    BeNonEmpty,
-    /// Its value as text is this one.
-    Be(String),
-    /// Its value as text is not this one.
-    NotBe(String),
-    /// Its value as text matches this regular expression.
-    Match(String),
-}
-
-record!(/// A pattern in files.
-PatternCheck { files: Vec<String>, pattern: String, must: Presence, });
-
-record!(/// A condition on evaluated fields.
-FieldCheck { when: Option<When>, field: String, must: FieldRule, });
-
-record!(/// Which layers a condition is about.
-When { field: String, is: String, });
-
-/// How a constraint is checked.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub enum ConstraintCheck {
-    /// A pattern in files.
-    Pattern(PatternCheck),
-    /// A condition on evaluated fields.
-    Field(FieldCheck),
-}
-
-record!(/// A constraint of a decision.
-Constraint {
-    id: String,
-    severity: ConstraintSeverity,
-    claim: String,
-    check: ConstraintCheck,
-    hint: Option<String>,
-});
-
-record!(/// An architecture decision record.
-Adr {
-    id: String,
-    title: String,
-    status: AdrStatus,
-    date: String,
-    context: String,
-    decision: String,
-    consequences: Vec<String>,
-    constraints: Vec<Constraint>,
-});
-
-record!(/// An axiom.
-Axiom { id: String, statement: String, rationale: String, adrs: Vec<String>, });

@@ -1,5 +1,28 @@
-//! The domain: names, layers, edges, digests. No I/O.
+//! The domain: names, layers, edges, digests, reasons. No I/O, nothing of the crate above it.
+//! Texts become types here, once, at the door. Start reading at [`Layer`].
 
+mod adr;
+mod catalog;
+mod change;
+mod image;
+mod layer;
+mod name;
 mod path;
+mod platform;
+mod value;
 
+pub use adr::{
+    Adr, AdrStatus, Axiom, Constraint, ConstraintCheck, ConstraintSeverity, FieldCheck, FieldRule, PatternCheck,
+    Presence, When,
+};
+pub use catalog::{Catalog, Mirror};
+pub use change::{Change, ContextChange, Via};
+pub use image::{Digest, Fingerprint, ImageError, ImageRef};
+pub use layer::{
+    Artifact, Base, Build, Class, Cooked, Donor, Edge, EdgeKind, Hooks, Layer, NativeDep, NativeSource, Needed,
+    Resources, Secret, Tool,
+};
+pub use name::{LayerName, NameError, nearest};
 pub use path::{PathError, RelPath};
+pub use platform::{Platform, PlatformError};
+pub use value::to_value;

@@ -1,0 +1,225 @@
+//! From what evaluation yields to the model: every text is parsed, every finding collected.
+//!
+//! The contracts have checked most of this already. It is checked again because a file may not apply its contract,
+//! and because some rules are beyond a contract.
+
+use std::collections::BTreeSet;
+use std::fmt::Display;
+use std::str::FromStr;
+
+use super::raw;
+use super::spans::Spans;
+use crate::diag::{Code, Diagnostic};
+use crate::model::{
+    Artifact, Base, Build, Catalog, Cooked, Donor, Hooks, Layer, LayerName, Mirror, NativeDep, Platform, RelPath,
+    Resources, Secret, Tool,
+};
+
+/// Collects the findings of one file.
+struct Findings<'a> {
+    file: &'a RelPath,
+    layer: Option<&'a LayerName>,
+    spans: &'a Spans,
+    found: Vec<Diagnostic>,
+}
+
+impl Findings<'_> {
+    fn add(&mut self, code: Code, field: &str, message: impl Into<String>) {
+        let mut finding = Diagnostic::new(code, message).field(field).file(self.file.as_str());
+        finding.layer = self.layer.map(LayerName::to_string);
+        if let Some(span) = self.spans.find(field) {
+            finding = finding.label(self.file.as_str(), span, "");
+        }
+        self.found.push(finding);
+    }
+
+    fn add_with_help(&mut self, code: Code, field: &str, message: String, help: impl Into<String>) {
+        self.add(code, field, message);
+        let finding = self.found.pop().map(|finding| finding.help(help));
+        self.found.extend(finding);
+    }
+
+    fn parse<T: FromStr<Err: Display>>(&mut self, field: &str, text: &str) -> Option<T> {
+        text.parse().map_err(|error: T::Err| self.add(Code::Contract, field, error.to_string())).ok()
+    }
+
+    /// Nickel has one kind of number; what is counted here is whole and not negative.
+    fn whole(&mut self, field: &str, number: f64) -> u64 {
+        /// 2^53: beyond it, not every whole number has a place in a double.
+        const LARGEST: f64 = 9_007_199_254_740_992.0;
+        if number.fract() == 0.0 && (0.0..=LARGEST).contains(&number) {
+            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "whole and in range")]
+            return number as u64;
+        }
+        self.add(Code::Contract, field, format!("{number} is not a whole number from 0 on"));
+        0
+    }
+
+    fn base(&mut self, field: &str, layer: Option<&str>, image: Option<&str>) -> Option<Base> {
+        match (layer, image) {
+            (Some(layer), None) => self.parse(&format!("{field}.layer"), layer).map(Base::Layer),
+            (None, Some(image)) => self.parse(&format!("{field}.image"), image).map(Base::Image),
+            _ => {
+                self.add(Code::Contract, field, "a base is a layer or an image, exactly one of both");
+                None
+            }
+        }
+    }
+
+    fn inside(&mut self, field: &str, folder: &RelPath, path: &str) -> Option<RelPath> {
+        folder.join(path).map_err(|error| self.add(Code::Contract, field, error.to_string())).ok()
+    }
+
+    fn unique<'n>(&mut self, list: &str, what: &str, names: impl Iterator<Item = &'n str>) {
+        let mut seen = BTreeSet::new();
+        for (index, name) in names.enumerate() {
+            if !seen.insert(name) {
+                let message = format!("the {what} `{name}` is declared twice");
+                self.add_with_help(Code::Duplicate, &format!("{list}[{index}]"), message, "remove one of them");
+            }
+        }
+    }
+}
+
+/// Checks `catalog/catalog.ncl`.
+///
+/// # Errors
+/// All that is wrong with it.
+pub fn catalog(file: &RelPath, raw: raw::Catalog, spans: &Spans) -> Result<Catalog, Vec<Diagnostic>> {
+    let mut findings = Findings { file, layer: None, spans, found: Vec::new() };
+    for (name, image) in &raw.images {
+        findings.parse::<crate::model::ImageRef>(&format!("images.{name}"), image);
+    }
+    for (index, glob) in raw.ignored.iter().enumerate() {
+        if let Err(error) = globset::Glob::new(glob) {
+            findings.add(Code::CatalogValue, &format!("ignored[{index}]"), error.to_string());
+        }
+    }
+    findings.unique("platforms", "platform", raw.platforms.iter().map(String::as_str));
+    let platforms = platforms(&mut findings, "platforms", &raw.platforms);
+    let cache_version = findings.whole("cache_version", raw.cache_version);
+    if !findings.found.is_empty() {
+        return Err(findings.found);
+    }
+    Ok(Catalog {
+        name: raw.name,
+        rust_version: raw.rust.version,
+        debian_release: raw.debian.release,
+        registry: raw.registry,
+        namespace: raw.namespace,
+        platforms,
+        mirrors: raw.mirrors.into_iter().map(|(registry, host)| Mirror { registry, host }).collect(),
+        plain_http: raw.plain_http,
+        ignored: raw.ignored,
+        cache_version,
+    })
+}
+
+/// Checks a `workflow.ncl`. `catalog` gives what the layer leaves to it.
+///
+/// # Errors
+/// All that is wrong with it.
+pub fn layer(
+    file: &RelPath,
+    name: &LayerName,
+    raw: raw::Workflow,
+    spans: &Spans,
+    catalog: Option<&Catalog>,
+) -> Result<Layer, Vec<Diagnostic>> {
+    let folder = file.parent().unwrap_or_default();
+    let mut findings = Findings { file, layer: Some(name), spans, found: Vec::new() };
+    if raw.layer != name.as_str() {
+        let message = format!("the layer in {folder} calls itself `{}`", raw.layer);
+        let help = format!("write layer = \"{name}\", or rename the folder");
+        findings.add_with_help(Code::LayerName, "layer", message, help);
+    }
+    let build_base = findings.base("build_base", raw.build_base.layer.as_deref(), raw.build_base.image.as_deref());
+    let runtime_base =
+        findings.base("runtime_base", raw.runtime_base.layer.as_deref(), raw.runtime_base.image.as_deref());
+    let mut donors = Vec::new();
+    for (index, donor) in raw.donors.iter().enumerate() {
+        let base = findings.base(&format!("donors[{index}]"), donor.layer.as_deref(), donor.image.as_deref());
+        if let Some(base) = base {
+            let arg = donor.arg.clone().unwrap_or_else(|| Donor::default_arg(&base));
+            donors.push(Donor { base, arg });
+        }
+    }
+    findings.unique("donors", "argument", donors.iter().map(|donor| donor.arg.as_str()));
+    findings.unique("native_deps", "package", raw.native_deps.iter().map(|dep| dep.package.as_str()));
+    findings.unique("tools_provided", "tool", raw.tools_provided.iter().map(|tool| tool.name.as_str()));
+    findings.unique("artifact_paths", "path", raw.artifact_paths.iter().map(|artifact| artifact.path.as_str()));
+    findings.unique("build.secrets", "secret", raw.build.secrets.iter().map(|secret| secret.id.as_str()));
+    for reserved in raw.build.args.keys().filter(|name| is_reserved(name)) {
+        let message = format!("the build argument {reserved} is lamina's own");
+        let help = "name the base in build_base, runtime_base or donors; lamina passes it, pinned";
+        findings.add_with_help(Code::Contract, &format!("build.args.{reserved}"), message, help);
+    }
+    let cooked = raw.cooked.and_then(|cooked| {
+        let path = findings.inside("cooked.path", &folder, &cooked.path)?;
+        Some(Cooked { path, profile: cooked.profile, target_dir: cooked.target_dir })
+    });
+    let dockerfile = findings.inside("build.dockerfile", &folder, &raw.build.dockerfile);
+    let context = findings.inside("build.context", &folder, &raw.build.context);
+    let platforms = match &raw.build.platforms {
+        Some(own) => {
+            findings.unique("build.platforms", "platform", own.iter().map(String::as_str));
+            platforms(&mut findings, "build.platforms", own)
+        }
+        None => catalog.map(|catalog| catalog.platforms.clone()).unwrap_or_default(),
+    };
+    let resources = Resources {
+        cpu: findings.whole("build.resources.cpu", raw.build.resources.cpu),
+        memory_mb: findings.whole("build.resources.memory_mb", raw.build.resources.memory_mb),
+        disk_mb: findings.whole("build.resources.disk_mb", raw.build.resources.disk_mb),
+        time_budget_min: findings.whole("build.resources.time_budget_min", raw.build.resources.time_budget_min),
+    };
+    let cache_version = findings.whole("build.cache_version", raw.build.cache_version);
+    let (Some(build_base), Some(runtime_base), Some(dockerfile), Some(context), true) =
+        (build_base, runtime_base, dockerfile, context, findings.found.is_empty())
+    else {
+        return Err(findings.found);
+    };
+    let secret = |secret: raw::Secret| Secret { id: secret.id, required: secret.required, purpose: secret.purpose };
+    let native_dep = |dep: raw::NativeDep| NativeDep {
+        package: dep.package,
+        library: dep.library,
+        needed: dep.needed,
+        source: dep.source,
+    };
+    let tool = |tool: raw::Tool| Tool { name: tool.name, probe: tool.probe, version: tool.version };
+    let artifact = |artifact: raw::Artifact| Artifact { path: artifact.path, description: artifact.description };
+    Ok(Layer {
+        name: name.clone(),
+        class: raw.class,
+        summary: raw.summary,
+        docs: raw.docs,
+        build_base,
+        runtime_base,
+        donors,
+        native_deps: raw.native_deps.into_iter().map(native_dep).collect(),
+        tools: raw.tools_provided.into_iter().map(tool).collect(),
+        artifacts: raw.artifact_paths.into_iter().map(artifact).collect(),
+        cooked,
+        build: Build {
+            dockerfile,
+            context,
+            target: raw.build.target,
+            args: raw.build.args,
+            secrets: raw.build.secrets.into_iter().map(secret).collect(),
+            platforms,
+            resources,
+            cache_version,
+        },
+        hooks: Hooks { before_build: raw.hooks.before_build, after_build: raw.hooks.after_build },
+    })
+}
+
+/// The arguments by which lamina passes the bases.
+fn is_reserved(arg: &str) -> bool {
+    arg == "BUILD_BASE" || arg == "RUNTIME_BASE" || arg.starts_with("DONOR_")
+}
+
+fn platforms(findings: &mut Findings<'_>, field: &str, texts: &[String]) -> Vec<Platform> {
+    let parse = |(index, text): (usize, &String)| findings.parse(&format!("{field}[{index}]"), text);
+    texts.iter().enumerate().filter_map(parse).collect()
+}

@@ -1,0 +1,231 @@
+//! What commands get their data from. Everything is made when it is first asked for.
+
+use std::cell::RefCell;
+use std::fs;
+use std::io::Read;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use etcetera::BaseStrategy;
+
+use super::error::CommandError;
+use super::exit::Exit;
+use super::ui::Ui;
+use super::{GlobalArgs, WORKER_ARGUMENT};
+use crate::catalog::eval::{Limits, Overlay, WorkerCommand};
+use crate::catalog::{self, CATALOG_FILE, Cache, LoadedLayer, Options};
+use crate::lock::{self, Lock};
+use crate::model::{LayerName, RelPath};
+use crate::snapshot::Snapshot;
+use crate::tree::{Files, GitTree, MAX_TEXT, Tree, WorkTree};
+
+/// What a command may use.
+pub struct Context<'a> {
+    /// Where answers and remarks go.
+    pub ui: &'a Ui,
+    args: &'a GlobalArgs,
+    folder: PathBuf,
+    root: PathBuf,
+    options: Options,
+    /// The text of `--lock FILE`.
+    lock: Option<(String, String)>,
+    cache: RefCell<Cache>,
+}
+
+impl<'a> Context<'a> {
+    /// Finds the catalog and reads what the command line names.
+    ///
+    /// # Errors
+    /// When there is no catalog, or an overlay or the lock can't be read.
+    pub fn new(args: &'a GlobalArgs, ui: &'a Ui) -> Result<Self, CommandError> {
+        let folder =
+            std::env::current_dir().map_err(|error| CommandError::failure("the current folder is gone", error))?;
+        let root = match &args.catalog {
+            Some(root) if root.join(CATALOG_FILE).is_file() => root.clone(),
+            Some(root) => {
+                let message = format!("{} holds no catalog", root.display());
+                return Err(
+                    CommandError::new(Exit::Usage, message).hint(format!("a catalog has {CATALOG_FILE} at its root"))
+                );
+            }
+            None => catalog::discover(&folder).ok_or_else(|| {
+                let message = format!("there is no catalog in {} or above it", folder.display());
+                let error = CommandError::new(Exit::Usage, message);
+                error
+                    .hint(format!("a catalog has {CATALOG_FILE} at its root"))
+                    .hint("name it with --catalog DIR or LAMINA_CATALOG")
+            })?,
+        };
+        let root = root
+            .canonicalize()
+            .map_err(|error| CommandError::failure(format!("{} can't be opened", root.display()), error))?;
+        let overlays = args.overlay.iter().map(|path| overlay(&root, path)).collect::<Result<Vec<_>, _>>()?;
+        let lock = match &args.lock {
+            Some(path) => Some((path.display().to_string(), read_text(path)?)),
+            None => None,
+        };
+        let program = std::env::current_exe()
+            .map_err(|error| CommandError::failure("lamina's own program can't be found", error))?;
+        let mut limits = Limits { time: Duration::from_secs(args.eval_timeout.into()), ..Limits::default() };
+        limits.memory_mb = args.eval_memory.into();
+        let options =
+            Options { overlays, limits, worker: WorkerCommand { program, args: vec![WORKER_ARGUMENT.to_owned()] } };
+        let cache = match cache_folder() {
+            Some(cache) if !args.no_cache => Cache::open(&cache, &root, &options.overlays),
+            _ => Cache::disabled(),
+        };
+        Ok(Self { ui, args, folder, root, options, lock, cache: RefCell::new(cache) })
+    }
+
+    /// The catalog's root.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// The current folder.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Whether everything is to be told.
+    pub fn verbose(&self) -> bool {
+        self.args.verbose
+    }
+
+    /// The work tree, with all that is wrong with it.
+    ///
+    /// # Errors
+    /// When it can't be read at all.
+    pub fn unchecked_snapshot(&self) -> Result<Snapshot, CommandError> {
+        let tree = WorkTree::open(&self.root)
+            .map_err(|error| CommandError::failure(format!("{} can't be opened", self.root.display()), error))?;
+        self.load(Box::new(tree))
+    }
+
+    /// The work tree, with a whole graph.
+    ///
+    /// # Errors
+    /// When the catalog is invalid.
+    pub fn snapshot(&self) -> Result<Snapshot, CommandError> {
+        valid(self.unchecked_snapshot()?, "the catalog is invalid", Exit::Invalid)
+    }
+
+    /// The work tree, with a whole graph and decisions that can be read.
+    ///
+    /// # Errors
+    /// When the catalog or a decision is invalid.
+    pub fn decided_snapshot(&self) -> Result<Snapshot, CommandError> {
+        let snapshot = self.snapshot()?;
+        if snapshot.catalog.decision_findings.is_empty() {
+            return Ok(snapshot);
+        }
+        let mut error = CommandError::new(Exit::Invalid, "not every decision can be read");
+        error.findings = Some((snapshot.catalog.decision_findings.clone(), Box::new(snapshot)));
+        Err(error)
+    }
+
+    /// A revision in git, with all that is wrong with it.
+    ///
+    /// # Errors
+    /// When git does not know the revision, or it can't be read.
+    pub fn unchecked_revision(&self, revision: &str) -> Result<Snapshot, CommandError> {
+        let tree = GitTree::open(&self.root, revision)?;
+        self.load(Box::new(tree))
+    }
+
+    fn load(&self, tree: Box<dyn Tree>) -> Result<Snapshot, CommandError> {
+        let files = Files::new(tree);
+        let mut cache = self.cache.borrow_mut();
+        let loaded = catalog::load(files, &self.options, &mut cache)?;
+        if let Err(error) = cache.save() {
+            self.ui.detail(&format!("the evaluation cache can't be written: {error}"));
+        }
+        let (name, text) = match &self.lock {
+            Some((name, text)) => (Some(name.clone()), Ok(Some(Arc::from(text.as_str())))),
+            None => {
+                let text = loaded.files.text(&RelPath::new(lock::FILE).unwrap_or_default());
+                (None, text.map(|file| file.map(|file| file.text)))
+            }
+        };
+        let (lock, file, findings) = match text {
+            Ok(Some(text)) => {
+                let name = name.unwrap_or_else(|| lock::FILE.to_owned());
+                let (lock, findings) = Lock::parse(&name, &text);
+                (lock, Some(name), findings)
+            }
+            Ok(None) => (Lock::default(), None, Vec::new()),
+            Err(finding) => (Lock::default(), Some(lock::FILE.to_owned()), vec![*finding]),
+        };
+        Ok(Snapshot::new(loaded, lock, file, findings))
+    }
+
+    /// The text of a file that a finding names.
+    pub fn text(&self, snapshot: &Snapshot, file: &str) -> Option<Arc<str>> {
+        let overlay = self.options.overlays.iter().find(|overlay| overlay.name == file);
+        let lock = self.lock.as_ref().filter(|(name, _)| name == file);
+        overlay
+            .map(|overlay| Arc::clone(&overlay.text))
+            .or_else(|| lock.map(|(_, text)| Arc::from(text.as_str())))
+            .or_else(|| snapshot.catalog.files.known_text(file))
+    }
+}
+
+/// The snapshot, if its graph is whole.
+///
+/// # Errors
+/// All that is wrong with it.
+pub fn valid(snapshot: Snapshot, message: &str, exit: Exit) -> Result<Snapshot, CommandError> {
+    let mut findings = snapshot.graph_findings();
+    findings.extend(snapshot.lock_findings.iter().cloned());
+    if findings.is_empty() {
+        return Ok(snapshot);
+    }
+    let mut error = CommandError::new(exit, message);
+    error.findings = Some((findings, Box::new(snapshot)));
+    Err(error)
+}
+
+/// A layer by the name that was typed.
+///
+/// # Errors
+/// When there is none, with the name that was most likely meant.
+pub fn find_layer<'s>(snapshot: &'s Snapshot, typed: &str) -> Result<(&'s LayerName, &'s LoadedLayer), CommandError> {
+    let layers = &snapshot.catalog.layers;
+    layers
+        .get_key_value(typed)
+        .ok_or_else(|| CommandError::unknown("layer", typed, layers.keys().map(LayerName::as_str)))
+}
+
+fn overlay(root: &Path, path: &Path) -> Result<Overlay, CommandError> {
+    let text = read_text(path)?;
+    let inside = path.canonicalize().ok().and_then(|path| path.strip_prefix(root).ok().map(Path::to_owned));
+    let inside = inside.and_then(|path| RelPath::new(path.to_str()?).ok());
+    Ok(Overlay { name: path.display().to_string(), path: inside, text: text.into() })
+}
+
+/// A file that the command line names: regular, UTF-8, of bounded size.
+fn read_text(path: &Path) -> Result<String, CommandError> {
+    let error =
+        |cause: &dyn std::fmt::Display| CommandError::failure(format!("{} can't be read", path.display()), cause);
+    // Opening a pipe without a writer must not block.
+    let nonblock = rustix::fs::OFlags::NONBLOCK.bits();
+    let flags = i32::try_from(nonblock).unwrap_or_default();
+    let file = fs::OpenOptions::new().read(true).custom_flags(flags).open(path).map_err(|cause| error(&cause))?;
+    if !file.metadata().is_ok_and(|metadata| metadata.is_file()) {
+        return Err(error(&"it is not a regular file"));
+    }
+    let mut bytes = Vec::new();
+    file.take(MAX_TEXT + 1).read_to_end(&mut bytes).map_err(|cause| error(&cause))?;
+    if bytes.len() as u64 > MAX_TEXT {
+        return Err(error(&format!("it has more than {MAX_TEXT} bytes")));
+    }
+    String::from_utf8(bytes)
+        .map_err(|cause| error(&format!("it is not UTF-8 at offset {}", cause.utf8_error().valid_up_to())))
+}
+
+/// `$XDG_CACHE_HOME/lamina`, or `~/.cache/lamina`.
+fn cache_folder() -> Option<PathBuf> {
+    etcetera::choose_base_strategy().ok().map(|base| base.cache_dir().join("lamina"))
+}

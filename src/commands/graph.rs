@@ -1,0 +1,42 @@
+use clap::ValueEnum;
+
+use super::context::Context;
+use super::error::CommandError;
+use super::exit::Exit;
+use crate::report::graph;
+
+/// Draw the graph of layers
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  lamina graph
+  lamina graph --format dot | dot -Tsvg > catalog.svg")]
+pub struct Args {
+    /// How the answer looks
+    #[arg(long, value_enum, default_value_t)]
+    format: GraphFormat,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+enum GraphFormat {
+    /// A tree for people
+    #[default]
+    Tree,
+    /// Graphviz
+    Dot,
+    /// Mermaid, as GitHub and GitLab draw it
+    Mermaid,
+    /// For programs; the shape is described in docs/json.md
+    Json,
+}
+
+pub fn run(context: &Context<'_>, args: &Args) -> Result<Exit, CommandError> {
+    let snapshot = context.snapshot()?;
+    let answer = match args.format {
+        GraphFormat::Tree => graph::tree(&snapshot),
+        GraphFormat::Dot => graph::dot(&snapshot),
+        GraphFormat::Mermaid => graph::mermaid(&snapshot),
+        GraphFormat::Json => graph::json(&snapshot),
+    };
+    context.ui.answer(&answer)?;
+    Ok(Exit::Success)
+}

@@ -1,0 +1,159 @@
+//! The command line: one file per command, each of which gets data from the [`Context`], computes and reports.
+
+mod adr;
+mod axioms;
+mod cascade;
+mod changes;
+mod context;
+mod error;
+pub mod exit;
+mod graph;
+mod list;
+mod show;
+mod ui;
+mod validate;
+mod why;
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+
+use context::Context;
+use error::CommandError;
+use exit::Exit;
+use ui::{ColorChoice, Ui};
+
+use crate::catalog::eval;
+
+/// The hidden argument that makes this program an evaluation worker.
+const WORKER_ARGUMENT: &str = "__evaluate";
+
+/// Run a catalog of container build layers
+#[derive(Debug, Parser)]
+#[command(name = "lamina", version, disable_help_subcommand = true, max_term_width = 100)]
+struct Cli {
+    #[command(flatten)]
+    global: GlobalArgs,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// What all commands understand.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Catalog")]
+pub struct GlobalArgs {
+    /// The catalog's root [default: the nearest folder upwards with catalog/catalog.ncl]
+    #[arg(long, global = true, value_name = "DIR", env = "LAMINA_CATALOG", hide_env_values = true)]
+    catalog: Option<PathBuf>,
+    /// Merge FILE over catalog/catalog.ncl; may be repeated, later ones over earlier ones
+    #[arg(long, global = true, value_name = "FILE")]
+    overlay: Vec<PathBuf>,
+    /// Read the digests of external images from FILE instead of lamina.lock
+    #[arg(long, global = true, value_name = "FILE", env = "LAMINA_LOCK", hide_env_values = true)]
+    lock: Option<PathBuf>,
+    /// Neither read nor write the evaluation cache
+    #[arg(long, global = true)]
+    no_cache: bool,
+    /// How long the evaluation of one file may take
+    #[arg(long, global = true, value_name = "SECONDS", env = "LAMINA_EVAL_TIMEOUT", hide_env_values = true, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=3600))]
+    eval_timeout: u32,
+    /// How much memory one evaluation worker may use
+    #[arg(long, global = true, value_name = "MIB", env = "LAMINA_EVAL_MEMORY", hide_env_values = true, default_value_t = 1024, value_parser = clap::value_parser!(u32).range(512..=1_048_576))]
+    eval_memory: u32,
+    /// Tell more: all reasons, and the paths that changed nothing
+    #[arg(short, long, global = true)]
+    verbose: bool,
+    /// When to colour
+    #[arg(long, global = true, value_name = "WHEN", value_enum, default_value_t)]
+    color: ColorChoice,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Cascade(cascade::Args),
+    Why(why::Args),
+    Validate(validate::Args),
+    List(list::Args),
+    Show(show::Args),
+    Graph(graph::Args),
+    Adr(adr::Args),
+    Axioms(axioms::Args),
+}
+
+/// Text for people, or JSON for programs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+enum Format {
+    /// For people
+    #[default]
+    Text,
+    /// For programs; the shape is described in docs/json.md
+    Json,
+}
+
+/// Runs a command line, whose first element is the program's name.
+pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let args: Vec<OsString> = args.into_iter().collect();
+    if args.get(1).is_some_and(|arg| arg == WORKER_ARGUMENT) {
+        eval::worker_main();
+    }
+    let parsed = command().try_get_matches_from(args).and_then(|matches| Cli::from_arg_matches(&matches));
+    let cli = match parsed {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version are answers, everything else is a wrong command line.
+            let exit = if error.use_stderr() { Exit::Usage } else { Exit::Success };
+            let _ = error.print();
+            return exit.into();
+        }
+    };
+    let ui = Ui::new(cli.global.color, cli.global.verbose);
+    let context = Context::new(&cli.global, &ui);
+    let answer = match (&context, &cli.command) {
+        (_, Command::Validate(args)) if args.needs_no_catalog() => validate::describe(&ui, args),
+        (Ok(context), command) => dispatch(context, command),
+        (Err(_), _) => Ok(Exit::Failure),
+    };
+    let (exit, error) = match (answer, context) {
+        (_, Err(error)) if !matches!(&cli.command, Command::Validate(args) if args.needs_no_catalog()) => {
+            ui.error(&error, None);
+            (error.exit, None)
+        }
+        (Ok(exit), _) => (exit, None),
+        (Err(error), context) => {
+            ui.error(&error, context.as_ref().ok());
+            (error.exit, Some(error))
+        }
+    };
+    // Tearing down a catalog of many layers takes longer than ending the process.
+    std::mem::forget(error);
+    exit.into()
+}
+
+fn dispatch(context: &Context<'_>, command: &Command) -> Result<Exit, CommandError> {
+    match command {
+        Command::Cascade(args) => cascade::run(context, args),
+        Command::Why(args) => why::run(context, args),
+        Command::Validate(args) => validate::run(context, args),
+        Command::List(args) => list::run(context, args),
+        Command::Show(args) => show::run(context, args),
+        Command::Graph(args) => graph::run(context, args),
+        Command::Adr(args) => adr::run(context, args),
+        Command::Axioms(args) => axioms::run(context, args),
+    }
+}
+
+/// The whole command line, with the exit codes at the end of its help.
+fn command() -> clap::Command {
+    let codes: String = Exit::ALL.iter().map(|(exit, meaning)| format!("\n  {}  {meaning}", exit.code())).collect();
+    Cli::command().after_help(format!("Exit codes:{codes}"))
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_command_line_is_consistent() {
+        super::command().debug_assert();
+    }
+}

@@ -1,0 +1,336 @@
+//! Dockerfiles: what their stages start from and copy from. Parsing is `parse-dockerfile`'s work.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+use parse_dockerfile::{Command, Flag, Instruction, Source};
+
+use crate::diag::{Code, Diagnostic};
+
+/// What lamina asks of a Dockerfile.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Dockerfile {
+    /// The arguments before the first stage: a stage starts from their values.
+    pub global_args: Vec<Arg>,
+    /// The stages in order.
+    pub stages: Vec<Stage>,
+}
+
+/// An `ARG`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Arg {
+    /// Its name.
+    pub name: String,
+    /// Its default, unquoted.
+    pub default: Option<String>,
+    /// The bytes of its line.
+    pub span: Range<usize>,
+}
+
+/// A stage.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stage {
+    /// Its name.
+    pub name: Option<String>,
+    /// What it starts from.
+    pub from: Reference,
+    /// Its `ARG`s.
+    pub args: Vec<Arg>,
+    /// What it copies or mounts from other stages and images.
+    pub uses: Vec<Reference>,
+    /// The files of the build context that it copies, as written.
+    pub sources: Vec<(String, Range<usize>)>,
+    /// The secrets that it mounts, by id.
+    pub secrets: Vec<(String, Range<usize>)>,
+    /// The text of its `RUN`s.
+    pub runs: Vec<(String, Range<usize>)>,
+}
+
+/// A place where a stage or an image is named.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reference {
+    /// As written: `${BUILD_BASE}`, `build`, `debian:trixie-slim`.
+    pub text: String,
+    /// The bytes of the text.
+    pub span: Range<usize>,
+}
+
+/// What a reference means.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Target<'a> {
+    /// The stage with this index.
+    Stage(usize),
+    /// Nothing: `FROM scratch`.
+    Scratch,
+    /// The value of a build argument alone.
+    Arg(&'a str),
+    /// An image that is written out, or put together from several arguments.
+    Literal(String),
+}
+
+impl Dockerfile {
+    /// Reads a Dockerfile; `file` is its name for findings.
+    ///
+    /// # Errors
+    /// A finding with code `dockerfile-syntax`.
+    pub fn parse(file: &str, text: &str) -> Result<Self, Box<Diagnostic>> {
+        let parsed = parse_dockerfile::parse(text).map_err(|error| {
+            // The parser's own text ends with the place, which the label shows.
+            let message = error.to_string();
+            let message = message.split(" at line ").next().unwrap_or(&message).to_owned();
+            let at = offset(text, error.line(), error.column());
+            Box::new(Diagnostic::new(Code::DockerfileSyntax, message).label(file, at..at, ""))
+        })?;
+        let global_args =
+            parsed.global_args().flat_map(|arg| args(&arg.arguments.value, &arg.arguments.span)).collect();
+        let stages = parsed
+            .stages()
+            .map(|stage| {
+                let mut found = Stage {
+                    name: stage.from.as_.as_ref().map(|(_, name)| name.value.to_string()),
+                    from: reference(&stage.from.image.value, &stage.from.image.span),
+                    args: Vec::new(),
+                    uses: Vec::new(),
+                    sources: Vec::new(),
+                    secrets: Vec::new(),
+                    runs: Vec::new(),
+                };
+                stage.instructions.iter().for_each(|instruction| found.read(instruction));
+                found
+            })
+            .collect();
+        Ok(Self { global_args, stages })
+    }
+
+    /// The index of the stage that becomes the image: the target, or the last one.
+    pub fn final_stage(&self, target: Option<&str>) -> Option<usize> {
+        match target {
+            Some(target) => self.stage_named(target, self.stages.len()),
+            None => self.stages.len().checked_sub(1),
+        }
+    }
+
+    /// The stages that go into the final one, itself included; BuildKit builds no others.
+    pub fn reachable(&self, last: usize) -> Vec<usize> {
+        let mut reachable = vec![false; self.stages.len()];
+        let mut open = vec![last];
+        while let Some(stage) = open.pop() {
+            if std::mem::replace(&mut reachable[stage], true) {
+                continue;
+            }
+            let references = std::iter::once(&self.stages[stage].from).chain(&self.stages[stage].uses);
+            open.extend(references.filter_map(|reference| match self.target(reference, stage) {
+                Target::Stage(other) => Some(other),
+                _ => None,
+            }));
+        }
+        (0..reachable.len()).filter(|stage| reachable[*stage]).collect()
+    }
+
+    /// What a reference in the stage with index `within` means. Stages only see the stages before them.
+    pub fn target<'a>(&'a self, reference: &'a Reference, within: usize) -> Target<'a> {
+        let text = reference.text.as_str();
+        if let Some(stage) = self.stage_named(text, within) {
+            return Target::Stage(stage);
+        }
+        if text == "scratch" {
+            return Target::Scratch;
+        }
+        if let Some(index) = text.parse().ok().filter(|index| *index < within) {
+            return Target::Stage(index);
+        }
+        match sole_variable(text) {
+            Some(name) => Target::Arg(name),
+            None => Target::Literal(self.expand(text)),
+        }
+    }
+
+    /// The global argument of a name; the last one counts.
+    pub fn global_arg(&self, name: &str) -> Option<&Arg> {
+        self.global_args.iter().rev().find(|arg| arg.name == name)
+    }
+
+    /// All arguments, of all stages.
+    pub fn all_args(&self) -> impl Iterator<Item = &Arg> {
+        self.global_args.iter().chain(self.stages.iter().flat_map(|stage| &stage.args))
+    }
+
+    fn stage_named(&self, name: &str, before: usize) -> Option<usize> {
+        let named = |stage: &Stage| stage.name.as_deref().is_some_and(|own| own.eq_ignore_ascii_case(name));
+        self.stages[..before].iter().rposition(named)
+    }
+
+    /// Replaces `$NAME`, `${NAME}` and `${NAME:-default}` by the defaults of the global arguments.
+    fn expand(&self, text: &str) -> String {
+        let defaults: BTreeMap<&str, &str> =
+            self.global_args.iter().filter_map(|arg| Some((arg.name.as_str(), arg.default.as_deref()?))).collect();
+        let mut expanded = String::new();
+        let mut rest = text;
+        while let Some(at) = rest.find('$') {
+            expanded.push_str(&rest[..at]);
+            rest = &rest[at + 1..];
+            let (name, length) = match rest.strip_prefix('{') {
+                Some(inner) => match inner.find('}') {
+                    Some(end) => (&inner[..end], end + 2),
+                    None => (inner, rest.len()),
+                },
+                None => {
+                    let end = rest.find(|c: char| c != '_' && !c.is_ascii_alphanumeric()).unwrap_or(rest.len());
+                    (&rest[..end], end)
+                }
+            };
+            let (name, fallback) = name.split_once(":-").unwrap_or((name, ""));
+            expanded.push_str(defaults.get(name).copied().unwrap_or(fallback));
+            rest = &rest[length..];
+        }
+        expanded + rest
+    }
+}
+
+impl Stage {
+    fn read(&mut self, instruction: &Instruction<'_>) {
+        match instruction {
+            Instruction::Arg(arg) => self.args.extend(args(&arg.arguments.value, &arg.arguments.span)),
+            Instruction::Copy(copy) => self.read_copy(&copy.options, &copy.src),
+            Instruction::Add(add) => self.read_copy(&add.options, &add.src),
+            Instruction::Run(run) => {
+                for flag in run.options.iter().filter(|flag| flag.name.value == "mount") {
+                    self.read_mount(flag);
+                }
+                let (text, span) = match &run.arguments {
+                    Command::Shell(shell) => (shell.value.to_owned(), shell.span.clone()),
+                    Command::Exec(words) => {
+                        let words: Vec<&str> = words.value.iter().map(|word| &*word.value).collect();
+                        (words.join(" "), run.run.span.clone())
+                    }
+                    _ => return,
+                };
+                let documents = run.here_docs.iter().map(|document| &*document.value);
+                let text = std::iter::once(text.as_str()).chain(documents).collect::<Vec<_>>().join("\n");
+                self.runs.push((text, span));
+            }
+            _ => {}
+        }
+    }
+
+    fn read_copy(&mut self, options: &[Flag<'_>], sources: &[Source<'_>]) {
+        let from = options.iter().find(|flag| flag.name.value == "from").and_then(|flag| flag.value.as_ref());
+        if let Some(from) = from {
+            self.uses.push(reference(&from.value, &from.span));
+            return;
+        }
+        for source in sources {
+            if let Source::Path(path) = source {
+                self.sources.push((path.value.to_string(), path.span.clone()));
+            }
+        }
+    }
+
+    fn read_mount(&mut self, flag: &Flag<'_>) {
+        let Some(value) = &flag.value else { return };
+        let options: BTreeMap<&str, &str> =
+            value.value.split(',').map(|option| option.split_once('=').unwrap_or((option, ""))).collect();
+        if let Some(from) = options.get("from") {
+            self.uses.push(reference(from, &value.span));
+        }
+        if options.get("type") == Some(&"secret") {
+            // Without an id the secret is named by its target, as BuildKit does.
+            let target = options.get("target").or(options.get("dst")).or(options.get("destination"));
+            let target = target.and_then(|target| target.rsplit('/').next());
+            if let Some(id) = options.get("id").copied().or(target) {
+                self.secrets.push((id.to_owned(), value.span.clone()));
+            }
+        }
+    }
+}
+
+fn reference(text: &str, span: &Range<usize>) -> Reference {
+    Reference { text: unquote(text).into_owned(), span: span.clone() }
+}
+
+/// The name in `$NAME`, `${NAME}` or `${NAME:-default}`, where the text is nothing else.
+fn sole_variable(text: &str) -> Option<&str> {
+    let inner = text.strip_prefix('$')?;
+    let name = match inner.strip_prefix('{') {
+        Some(braced) => braced.strip_suffix('}')?.split(":-").next()?,
+        None => inner,
+    };
+    (!name.is_empty() && name.chars().all(|c| c == '_' || c.is_ascii_alphanumeric())).then_some(name)
+}
+
+/// The arguments of one `ARG` line: `NAME`, `NAME=default`, several of them, with quotes.
+fn args(line: &str, span: &Range<usize>) -> Vec<Arg> {
+    words(line)
+        .into_iter()
+        .map(|word| {
+            let (name, default) = match word.split_once('=') {
+                Some((name, default)) => (name, Some(unquote(default).into_owned())),
+                None => (word, None),
+            };
+            Arg { name: name.to_owned(), default, span: span.clone() }
+        })
+        .collect()
+}
+
+/// Splits at white space outside of quotes.
+fn words(line: &str) -> Vec<&str> {
+    let mut words = Vec::new();
+    let (mut start, mut quote) = (None, None);
+    for (at, c) in line.char_indices() {
+        match (quote, c) {
+            (Some(open), c) if c == open => quote = None,
+            (None, '"' | '\'') => quote = Some(c),
+            (None, c) if c.is_whitespace() => {
+                words.extend(start.take().map(|start: usize| &line[start..at]));
+                continue;
+            }
+            _ => {}
+        }
+        start.get_or_insert(at);
+    }
+    words.extend(start.map(|start| &line[start..]));
+    words
+}
+
+fn unquote(text: &str) -> Cow<'_, str> {
+    if text.contains(['"', '\'']) { text.replace(['"', '\''], "").into() } else { text.into() }
+}
+
+/// The byte offset of a line and a column, both counted from 1.
+fn offset(text: &str, line: usize, column: usize) -> usize {
+    let start: usize = text.split_inclusive('\n').take(line.saturating_sub(1)).map(str::len).sum();
+    let mut at = (start + column.saturating_sub(1)).min(text.len());
+    while !text.is_char_boundary(at) {
+        at -= 1;
+    }
+    at
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stages_arguments_and_sources_are_found() {
+        let text = "ARG BUILD_BASE=rust:1 A=\"x y\"\nFROM ${BUILD_BASE} AS build\nARG B\n\
+                    COPY Cargo.toml src/ .\nRUN --mount=type=secret,id=creds --mount=type=bind,from=tools,target=/t make\n\
+                    FROM scratch\nCOPY --from=build /a /b\nCOPY --from=0 /a /b\nCOPY --from=acme/x:1 /a /b\n";
+        let dockerfile = Dockerfile::parse("Dockerfile", text).unwrap();
+        assert_eq!(dockerfile.global_arg("A").unwrap().default.as_deref(), Some("x y"));
+        let [build, last] = &dockerfile.stages[..] else { panic!("{dockerfile:?}") };
+        assert_eq!(dockerfile.target(&build.from, 0), Target::Arg("BUILD_BASE"));
+        let sources: Vec<&str> = build.sources.iter().map(|(source, _)| source.as_str()).collect();
+        assert_eq!(sources, ["Cargo.toml", "src/"]);
+        assert_eq!((build.secrets[0].0.as_str(), build.uses[0].text.as_str()), ("creds", "tools"));
+        assert_eq!(dockerfile.target(&last.from, 1), Target::Scratch);
+        let uses: Vec<_> = last.uses.iter().map(|reference| dockerfile.target(reference, 1)).collect();
+        assert_eq!(uses, [Target::Stage(0), Target::Stage(0), Target::Literal("acme/x:1".to_owned())]);
+    }
+
+    #[test]
+    fn a_mistake_has_a_place() {
+        let finding = Dockerfile::parse("Dockerfile", "FROM a\nRUNN b\n").unwrap_err();
+        assert_eq!(finding.labels[0].span.start, 7);
+    }
+}

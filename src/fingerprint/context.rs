@@ -1,0 +1,112 @@
+//! Build contexts: what a build sees of the layer's folder.
+
+use std::collections::BTreeMap;
+
+use crate::diag::Diagnostic;
+use crate::model::{Layer, RelPath};
+use crate::tree::{self, Entry, EntryKind, Files, Hash, Ignore, TreeError, sha256};
+
+/// The largest build context, in bytes.
+pub const MAX_CONTEXT: u64 = 1 << 30;
+
+/// A file of a build context.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ContextFile {
+    /// A regular file or a link.
+    pub kind: EntryKind,
+    /// The hash of its content, or of the link's target.
+    pub hash: Hash,
+}
+
+/// The `.dockerignore` that holds for a layer: beside the Dockerfile under its name, or at the context's root.
+#[derive(Clone, Debug, Default)]
+pub struct DockerIgnore {
+    ignore: Ignore,
+}
+
+impl DockerIgnore {
+    /// Reads the file that holds for the layer.
+    ///
+    /// # Errors
+    /// When it exists and can't be read.
+    pub fn read(files: &Files, layer: &Layer) -> Result<Self, Box<Diagnostic>> {
+        let own = RelPath::new(&format!("{}.dockerignore", layer.build.dockerfile)).unwrap_or_default();
+        let common = layer.build.context.join(".dockerignore").unwrap_or_default();
+        let file = match files.text(&own)? {
+            Some(file) => Some(file),
+            None => files.text(&common)?,
+        };
+        Ok(Self { ignore: file.map(|file| Ignore::parse(&file.text)).unwrap_or_default() })
+    }
+
+    /// Whether the file at `path`, relative to the context's root, is part of the context.
+    fn keeps(&self, path: &str) -> bool {
+        !self.ignore.excludes(path)
+    }
+}
+
+/// Whether a file is part of a layer's build context, by its name alone.
+///
+/// The workflow, the Dockerfile and its ignore files are never part of it: they have their own place among the
+/// inputs, where a comment in the workflow makes nothing stale.
+pub fn is_in_context(layer: &Layer, workflow: &RelPath, ignore: &DockerIgnore, file: &RelPath) -> bool {
+    let build = &layer.build;
+    let own_ignore = format!("{}.dockerignore", build.dockerfile);
+    match file.below(&build.context) {
+        None | Some("" | ".dockerignore") => false,
+        Some(path) => {
+            file != workflow && *file != build.dockerfile && file.as_str() != own_ignore && ignore.keeps(path)
+        }
+    }
+}
+
+/// All files and links of a layer's build context, in order of their paths.
+///
+/// # Errors
+/// A finding that names the folder or the ignore file that can't be read.
+pub fn context_entries(files: &Files, layer: &Layer, workflow: &RelPath) -> Result<Vec<Entry>, Box<Diagnostic>> {
+    let ignore = DockerIgnore::read(files, layer)?;
+    let skip = |path: &str, kind: EntryKind| kind == EntryKind::Folder && ignore.ignore.excludes_all_below(path);
+    let mut entries =
+        tree::walk(files.tree(), &layer.build.context, &skip).map_err(|error| unreadable(layer, &error))?;
+    entries.retain(|entry| is_in_context(layer, workflow, &ignore, &entry.path));
+    Ok(entries)
+}
+
+/// All files of a layer's build context by path, relative to the context's folder.
+///
+/// # Errors
+/// A finding that names the file that can't be read.
+pub fn context(
+    files: &Files,
+    layer: &Layer,
+    workflow: &RelPath,
+) -> Result<BTreeMap<String, ContextFile>, Box<Diagnostic>> {
+    let mut left = MAX_CONTEXT;
+    let mut context = BTreeMap::new();
+    for entry in context_entries(files, layer, workflow)? {
+        let hash = match entry.kind {
+            EntryKind::Link => sha256(&files.tree().link(&entry.path).map_err(|error| unreadable(layer, &error))?),
+            _ => {
+                let (hash, length) = files.tree().hash(&entry.path, left).map_err(|error| match error {
+                    TreeError::TooLarge { path, .. } => {
+                        let whole = TreeError::TooLarge { path: layer.build.context.clone(), limit: MAX_CONTEXT };
+                        let help = format!("the limit is reached at {path}: list in .dockerignore what is not needed");
+                        Box::new((*unreadable(layer, &whole)).help(help))
+                    }
+                    error => unreadable(layer, &error),
+                })?;
+                left = left.saturating_sub(length);
+                hash
+            }
+        };
+        let path = entry.path.below(&layer.build.context).unwrap_or_default().to_owned();
+        context.insert(path, ContextFile { kind: entry.kind, hash });
+    }
+    Ok(context)
+}
+
+fn unreadable(layer: &Layer, error: &TreeError) -> Box<Diagnostic> {
+    let finding = tree::finding(error).layer(layer.name.as_str());
+    Box::new(finding.note(format!("it is part of the build context of {}", layer.name)))
+}

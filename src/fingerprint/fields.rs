@@ -1,0 +1,61 @@
+//! The fields of a layer that its build depends on.
+
+use std::collections::BTreeMap;
+
+use crate::model::{Catalog, Layer};
+
+/// The build-relevant fields by path, as JSON. Lists whose order means nothing are keyed by name.
+/// The bases and donors are not among them: they are edges.
+pub fn fields(layer: &Layer, catalog: &Catalog) -> BTreeMap<String, String> {
+    let mut fields = BTreeMap::new();
+    let mut put = |path: String, value: String| drop(fields.insert(path, value));
+    put("layer".to_owned(), text(layer.name.as_str()));
+    for dep in &layer.native_deps {
+        let path = |field: &str| format!("native_deps.{}.{field}", dep.package);
+        put(path("library"), text(&dep.library));
+        put(path("needed"), text(dep.needed.as_str()));
+        put(path("source"), text(dep.source.as_str()));
+    }
+    for tool in &layer.tools {
+        put(format!("tools_provided.{}.probe", tool.name), list(&tool.probe));
+        if let Some(version) = &tool.version {
+            put(format!("tools_provided.{}.version", tool.name), text(version));
+        }
+    }
+    if !layer.artifacts.is_empty() {
+        let mut paths: Vec<&String> = layer.artifacts.iter().map(|artifact| &artifact.path).collect();
+        paths.sort();
+        put("artifact_paths".to_owned(), list(&paths));
+    }
+    if let Some(cooked) = &layer.cooked {
+        put("cooked.profile".to_owned(), text(&cooked.profile));
+        put("cooked.target_dir".to_owned(), text(&cooked.target_dir));
+    }
+    if let Some(target) = &layer.build.target {
+        put("build.target".to_owned(), text(target));
+    }
+    for (name, value) in &layer.build.args {
+        put(format!("build.args.{name}"), text(value));
+    }
+    for secret in &layer.build.secrets {
+        put(format!("build.secrets.{}.required", secret.id), secret.required.to_string());
+    }
+    let mut platforms: Vec<&str> = layer.build.platforms.iter().map(|platform| platform.as_str()).collect();
+    platforms.sort_unstable();
+    put("build.platforms".to_owned(), list(&platforms));
+    if !layer.hooks.before_build.is_empty() {
+        put("hooks.before_build".to_owned(), list(&layer.hooks.before_build));
+    }
+    put("build.cache_version".to_owned(), layer.build.cache_version.to_string());
+    put("catalog.cache_version".to_owned(), catalog.cache_version.to_string());
+    fields
+}
+
+fn text(text: &str) -> String {
+    serde_json::Value::from(text).to_string()
+}
+
+fn list<T: serde::Serialize>(list: &T) -> String {
+    // Lists of strings always have a JSON form.
+    serde_json::to_string(list).unwrap_or_default()
+}

@@ -1,0 +1,3 @@
+//! The machine: the one place that starts programs.
+
+pub mod process;

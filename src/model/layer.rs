@@ -1,0 +1,329 @@
+//! Layers: what a `workflow.ncl` says, with every text parsed.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::{ImageRef, LayerName, Platform, RelPath};
+
+/// A layer's class.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Class {
+    /// Programs.
+    Toolchain,
+    /// Compiled crates.
+    SourceDep,
+    /// C libraries, then compiled crates.
+    NativeDep,
+}
+
+/// When a native dependency is needed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Needed {
+    /// While crates compile.
+    Build,
+    /// Beside the finished program.
+    Run,
+    /// At either time.
+    Both,
+}
+
+/// Where a native dependency comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum NativeSource {
+    /// Debian's archive.
+    Apt,
+    /// The sources in a crate.
+    Vendored,
+}
+
+/// A layer of the catalog.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Layer {
+    /// Its name: its folder's, and its image's.
+    pub name: LayerName,
+    /// Its class.
+    pub class: Class,
+    /// One line about it.
+    pub summary: String,
+    /// Markdown for those who use it.
+    pub docs: Option<String>,
+    /// What its build starts from.
+    pub build_base: Base,
+    /// What its finished image stands on.
+    pub runtime_base: Base,
+    /// What its Dockerfile copies from besides.
+    pub donors: Vec<Donor>,
+    /// The C libraries it needs.
+    pub native_deps: Vec<NativeDep>,
+    /// The programs it adds.
+    pub tools: Vec<Tool>,
+    /// What consumers copy from its image.
+    pub artifacts: Vec<Artifact>,
+    /// The dependency set it compiles.
+    pub cooked: Option<Cooked>,
+    /// How its image is built.
+    pub build: Build,
+    /// Commands beside its build.
+    pub hooks: Hooks,
+}
+
+/// Where a stage starts.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Base {
+    /// A layer of this catalog.
+    Layer(LayerName),
+    /// An external image.
+    Image(ImageRef),
+}
+
+/// A layer or an image that a Dockerfile copies from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Donor {
+    /// Where it copies from.
+    pub base: Base,
+    /// The build argument that the Dockerfile takes it by.
+    pub arg: String,
+}
+
+/// In which role one layer, or an external image, goes into another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum EdgeKind {
+    /// The build starts from it.
+    Build,
+    /// The finished image stands on it.
+    Runtime,
+    /// The Dockerfile copies from it.
+    Donor,
+}
+
+/// A layer's dependency, with its role and the build argument it is passed by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Edge<'a> {
+    /// The role.
+    pub kind: EdgeKind,
+    /// What the layer depends on.
+    pub base: &'a Base,
+    /// The build argument.
+    pub arg: &'a str,
+}
+
+/// A C library.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct NativeDep {
+    /// The package's name.
+    pub package: String,
+    /// The pkg-config name or the library's file name.
+    pub library: String,
+    /// When it is needed.
+    pub needed: Needed,
+    /// Where it comes from.
+    pub source: NativeSource,
+}
+
+/// A program with its proof.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tool {
+    /// The program's name on PATH.
+    pub name: String,
+    /// The command that proves that it works: program and arguments.
+    pub probe: Vec<String>,
+    /// A text that the probe's output has to hold.
+    pub version: Option<String>,
+}
+
+/// A path that consumers copy.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Artifact {
+    /// Where it lies in the image.
+    pub path: String,
+    /// What a consumer does with it.
+    pub description: Option<String>,
+}
+
+/// A dependency set that is compiled ahead.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cooked {
+    /// The folder with Cargo.toml and Cargo.lock.
+    pub path: RelPath,
+    /// The cargo profile.
+    pub profile: String,
+    /// Cargo's target folder in the image.
+    pub target_dir: String,
+}
+
+/// How an image is built.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Build {
+    /// The Dockerfile.
+    pub dockerfile: RelPath,
+    /// The build context's folder.
+    pub context: RelPath,
+    /// The stage that becomes the image; the last one where it is absent.
+    pub target: Option<String>,
+    /// Build arguments by name.
+    pub args: BTreeMap<String, String>,
+    /// The secrets that the Dockerfile mounts.
+    pub secrets: Vec<Secret>,
+    /// The platforms it is built for.
+    pub platforms: Vec<Platform>,
+    /// What a build needs.
+    pub resources: Resources,
+    /// The knob that has the layer rebuilt.
+    pub cache_version: u64,
+}
+
+/// A BuildKit secret.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Secret {
+    /// The id that the Dockerfile mounts it by.
+    pub id: String,
+    /// Whether the build fails without it.
+    pub required: bool,
+    /// What it is for.
+    pub purpose: Option<String>,
+}
+
+/// What one build needs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Resources {
+    /// Processors.
+    pub cpu: u64,
+    /// Memory, in MiB.
+    pub memory_mb: u64,
+    /// Disk, in MiB.
+    pub disk_mb: u64,
+    /// Minutes after which a build is ended.
+    pub time_budget_min: u64,
+}
+
+/// Commands beside a build: program and arguments each.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Hooks {
+    /// Run before the build context is sent.
+    pub before_build: Vec<Vec<String>>,
+    /// Run after a successful build.
+    pub after_build: Vec<Vec<String>>,
+}
+
+impl Layer {
+    /// All that it depends on: build base, runtime base, donors, in this order.
+    pub fn edges(&self) -> impl Iterator<Item = Edge<'_>> {
+        let bases = [
+            Edge { kind: EdgeKind::Build, base: &self.build_base, arg: "BUILD_BASE" },
+            Edge { kind: EdgeKind::Runtime, base: &self.runtime_base, arg: "RUNTIME_BASE" },
+        ];
+        let donors = self.donors.iter().map(|d| Edge { kind: EdgeKind::Donor, base: &d.base, arg: &d.arg });
+        bases.into_iter().chain(donors)
+    }
+
+    /// The external images that it depends on directly, with their roles.
+    pub fn images(&self) -> impl Iterator<Item = (EdgeKind, &ImageRef)> {
+        self.edges().filter_map(|edge| match edge.base {
+            Base::Image(image) => Some((edge.kind, image)),
+            Base::Layer(_) => None,
+        })
+    }
+}
+
+impl Donor {
+    /// The argument of a donor that does not name one: `DONOR_` and its name in capitals.
+    pub fn default_arg(base: &Base) -> String {
+        let name = match base {
+            Base::Layer(layer) => layer.as_str(),
+            Base::Image(image) => image.short_name(),
+        };
+        format!("DONOR_{}", name.to_ascii_uppercase().replace(['-', '.'], "_"))
+    }
+}
+
+impl Base {
+    /// The layer, where it is one.
+    pub fn as_layer(&self) -> Option<&LayerName> {
+        match self {
+            Base::Layer(layer) => Some(layer),
+            Base::Image(_) => None,
+        }
+    }
+}
+
+impl fmt::Display for Base {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Base::Layer(layer) => layer.fmt(f),
+            Base::Image(image) => f.write_str(&image.familiar()),
+        }
+    }
+}
+
+impl Class {
+    /// All classes.
+    pub const ALL: [Class; 3] = [Class::Toolchain, Class::SourceDep, Class::NativeDep];
+
+    /// As the catalog writes it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Class::Toolchain => "toolchain",
+            Class::SourceDep => "source-dep",
+            Class::NativeDep => "native-dep",
+        }
+    }
+}
+
+impl fmt::Display for Class {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+impl EdgeKind {
+    /// As JSON and findings write it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            EdgeKind::Build => "build",
+            EdgeKind::Runtime => "runtime",
+            EdgeKind::Donor => "donor",
+        }
+    }
+}
+
+impl fmt::Display for EdgeKind {
+    /// As people read it: `build base`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            EdgeKind::Build => "build base",
+            EdgeKind::Runtime => "runtime base",
+            EdgeKind::Donor => "donor",
+        })
+    }
+}
+
+impl Needed {
+    /// Whether it is needed beside the finished program.
+    pub fn at_run_time(self) -> bool {
+        matches!(self, Needed::Run | Needed::Both)
+    }
+
+    /// As the catalog writes it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Needed::Build => "build",
+            Needed::Run => "run",
+            Needed::Both => "both",
+        }
+    }
+}
+
+impl NativeSource {
+    /// As the catalog writes it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            NativeSource::Apt => "apt",
+            NativeSource::Vendored => "vendored",
+        }
+    }
+}

@@ -1,0 +1,76 @@
+//! A layer as data: what decisions' constraints ask about, and what `lamina show` gives out.
+
+use serde_json::{Map, Value, json};
+
+use super::{Base, Layer};
+
+/// The layer with the names of `schemas/workflow.ncl`; fields without a value are left out.
+pub fn to_value(layer: &Layer) -> Value {
+    let base = |base: &Base| match base {
+        Base::Layer(name) => json!({ "layer": name.as_str() }),
+        Base::Image(image) => json!({ "image": image.familiar() }),
+    };
+    let donor = |donor: &super::Donor| {
+        let mut value = base(&donor.base);
+        value["arg"] = donor.arg.clone().into();
+        value
+    };
+    let native_dep = |dep: &super::NativeDep| {
+        json!({
+            "package": dep.package,
+            "library": dep.library,
+            "needed": dep.needed.as_str(),
+            "source": dep.source.as_str(),
+        })
+    };
+    let tool = |tool: &super::Tool| json!({ "name": tool.name, "probe": tool.probe, "version": tool.version });
+    let artifact = |artifact: &super::Artifact| json!({ "path": artifact.path, "description": artifact.description });
+    let secret =
+        |secret: &super::Secret| json!({ "id": secret.id, "required": secret.required, "purpose": secret.purpose });
+    let cooked = layer.cooked.as_ref().map(
+        |cooked| json!({ "path": cooked.path.as_str(), "profile": cooked.profile, "target_dir": cooked.target_dir }),
+    );
+    let build = &layer.build;
+    let resources = build.resources;
+    let value = json!({
+        "layer": layer.name.as_str(),
+        "class": layer.class.as_str(),
+        "summary": layer.summary,
+        "docs": layer.docs,
+        "build_base": base(&layer.build_base),
+        "runtime_base": base(&layer.runtime_base),
+        "donors": layer.donors.iter().map(donor).collect::<Vec<_>>(),
+        "native_deps": layer.native_deps.iter().map(native_dep).collect::<Vec<_>>(),
+        "tools_provided": layer.tools.iter().map(tool).collect::<Vec<_>>(),
+        "artifact_paths": layer.artifacts.iter().map(artifact).collect::<Vec<_>>(),
+        "cooked": cooked,
+        "build": {
+            "dockerfile": build.dockerfile.as_str(),
+            "context": build.context.as_str(),
+            "target": build.target,
+            "args": build.args,
+            "secrets": build.secrets.iter().map(secret).collect::<Vec<_>>(),
+            "platforms": build.platforms.iter().map(|platform| platform.as_str()).collect::<Vec<_>>(),
+            "resources": {
+                "cpu": resources.cpu,
+                "memory_mb": resources.memory_mb,
+                "disk_mb": resources.disk_mb,
+                "time_budget_min": resources.time_budget_min,
+            },
+            "cache_version": build.cache_version,
+        },
+        "hooks": { "before_build": layer.hooks.before_build, "after_build": layer.hooks.after_build },
+    });
+    without_nulls(value)
+}
+
+fn without_nulls(value: Value) -> Value {
+    match value {
+        Value::Object(members) => {
+            let kept = members.into_iter().filter(|(_, value)| !value.is_null());
+            Value::Object(kept.map(|(name, value)| (name, without_nulls(value))).collect::<Map<_, _>>())
+        }
+        Value::Array(items) => Value::Array(items.into_iter().map(without_nulls).collect()),
+        other => other,
+    }
+}

@@ -1,0 +1,280 @@
+//! Layers, decisions and axioms.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+
+use serde_json::{Value, json};
+
+use super::{count, enumeration, json, table};
+use crate::catalog::{LoadedAdr, LoadedLayer};
+use crate::checks::ConstraintState;
+use crate::model::{self, AdrStatus, Axiom, ConstraintSeverity, EdgeKind, LayerName};
+use crate::snapshot::{Inherited, Snapshot};
+
+/// A line a layer.
+pub fn list_text(layers: &[&LoadedLayer]) -> String {
+    let row = |loaded: &&LoadedLayer| {
+        let layer = &loaded.layer;
+        [layer.name.to_string(), layer.class.to_string(), layer.build_base.to_string(), layer.summary.clone()]
+    };
+    table(&layers.iter().map(row).collect::<Vec<_>>())
+}
+
+/// The layers as JSON.
+pub fn list_json(snapshot: &Snapshot, layers: &[&LoadedLayer]) -> String {
+    let layers: Vec<Value> = layers.iter().map(|loaded| brief(snapshot, loaded)).collect();
+    json::answer("list", json!({ "layers": layers }))
+}
+
+fn brief(snapshot: &Snapshot, loaded: &LoadedLayer) -> Value {
+    let layer = &loaded.layer;
+    let edges: Vec<Value> = layer
+        .edges()
+        .map(|edge| match edge.base {
+            model::Base::Layer(name) => json!({ "edge": edge.kind.as_str(), "layer": name.as_str() }),
+            model::Base::Image(image) => json!({ "edge": edge.kind.as_str(), "image": image.familiar() }),
+        })
+        .collect();
+    json!({
+        "layer": layer.name.as_str(),
+        "class": layer.class.as_str(),
+        "summary": layer.summary,
+        "path": loaded.folder.as_str(),
+        "dockerfile": layer.build.dockerfile.as_str(),
+        "edges": edges,
+        "fingerprint": snapshot.fingerprints().get(&layer.name).map(|fingerprint| fingerprint.to_string()),
+    })
+}
+
+/// Names with all their roles: `rust (build base, runtime base)`.
+fn with_roles(related: Vec<(&LayerName, EdgeKind)>) -> Vec<String> {
+    let mut roles: BTreeMap<&LayerName, Vec<String>> = BTreeMap::new();
+    related.into_iter().for_each(|(name, kind)| roles.entry(name).or_default().push(kind.to_string()));
+    roles.into_iter().map(|(name, roles)| format!("{name} ({})", roles.join(", "))).collect()
+}
+
+/// All about a layer, for people.
+pub fn show_text(snapshot: &Snapshot, loaded: &LoadedLayer) -> String {
+    let layer = &loaded.layer;
+    let mut rows: Vec<[String; 2]> = Vec::new();
+    let mut row = |name: &str, value: String| {
+        if !value.is_empty() {
+            rows.push([name.to_owned(), value]);
+        }
+    };
+    let from =
+        |inherited: &LayerName| if *inherited == layer.name { String::new() } else { format!(" (from {inherited})") };
+    row("class", layer.class.to_string());
+    row("build base", layer.build_base.to_string());
+    row("runtime base", layer.runtime_base.to_string());
+    row("donors", enumeration(&layer.donors.iter().map(|donor| donor.base.to_string()).collect::<Vec<_>>()));
+    row("parents", enumeration(&with_roles(snapshot.graph.parents(&layer.name))));
+    row("children", enumeration(&with_roles(snapshot.graph.children(&layer.name))));
+    row(
+        "tools",
+        tools(snapshot, loaded)
+            .iter()
+            .map(|tool| format!("{}{}", tool.what.name, from(tool.from)))
+            .collect::<Vec<_>>()
+            .join(", "),
+    );
+    let native = |needed: model::Needed| match needed {
+        model::Needed::Build => "build",
+        model::Needed::Run => "run time",
+        model::Needed::Both => "build and run time",
+    };
+    let deps =
+        layer.native_deps.iter().map(|dep| format!("{} for {} ({})", dep.package, dep.library, native(dep.needed)));
+    row("native deps", deps.collect::<Vec<_>>().join(", "));
+    let install = snapshot.run_time_deps(&layer.name);
+    row(
+        "consumers install",
+        install.iter().map(|dep| format!("{}{}", dep.what.package, from(dep.from))).collect::<Vec<_>>().join(", "),
+    );
+    row("artifacts", layer.artifacts.iter().map(|artifact| artifact.path.as_str()).collect::<Vec<_>>().join(", "));
+    if let Some(cooked) = &layer.cooked {
+        row("cooked", format!("{} into {} (profile {})", cooked.path, cooked.target_dir, cooked.profile));
+    }
+    row(
+        "arguments",
+        layer.build.args.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join(", "),
+    );
+    let secret = |secret: &model::Secret| format!("{}{}", secret.id, if secret.required { "" } else { " (optional)" });
+    row("secrets", layer.build.secrets.iter().map(secret).collect::<Vec<_>>().join(", "));
+    row("platforms", layer.build.platforms.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "));
+    let resources = layer.build.resources;
+    row(
+        "resources",
+        format!(
+            "{}, {} MiB of memory, {} MiB of disk, {}",
+            count(usize::try_from(resources.cpu).unwrap_or(usize::MAX), "processor"),
+            resources.memory_mb,
+            resources.disk_mb,
+            count(usize::try_from(resources.time_budget_min).unwrap_or(usize::MAX), "minute"),
+        ),
+    );
+    let fingerprint = snapshot.fingerprints().get(&layer.name);
+    row("fingerprint", fingerprint.map(|fingerprint| fingerprint.to_string()).unwrap_or_default());
+    let mut text = format!("{}: {}\n\n{}", layer.name, layer.summary, table(&rows));
+    if let Some(docs) = &layer.docs {
+        let _ = write!(text, "\n{}\n", docs.trim_end());
+    }
+    text
+}
+
+fn tools<'a>(snapshot: &'a Snapshot, loaded: &LoadedLayer) -> Vec<Inherited<'a, model::Tool>> {
+    snapshot.tools(&loaded.layer.name)
+}
+
+/// All about a layer, as JSON.
+pub fn show_json(snapshot: &Snapshot, loaded: &LoadedLayer) -> String {
+    let layer = &loaded.layer;
+    let related = |related: Vec<(&LayerName, EdgeKind)>| -> Vec<Value> {
+        related.into_iter().map(|(name, kind)| json!({ "layer": name.as_str(), "edge": kind.as_str() })).collect()
+    };
+    let image = |(kind, image): (EdgeKind, &model::ImageRef)| {
+        json!({
+            "edge": kind.as_str(),
+            "image": image.to_string(),
+            "digest": snapshot.lock.get(image).map(|locked| locked.digest.as_str()),
+        })
+    };
+    let dep = |dep: &Inherited<'_, model::NativeDep>| json!({ "package": dep.what.package, "library": dep.what.library, "source": dep.what.source.as_str(), "from": dep.from.as_str() });
+    let tool = |tool: &Inherited<'_, model::Tool>| json!({ "name": tool.what.name, "version": tool.what.version, "from": tool.from.as_str() });
+    let mut body = brief(snapshot, loaded);
+    body["images"] = layer.images().map(image).collect();
+    body["parents"] = related(snapshot.graph.parents(&layer.name)).into();
+    body["children"] = related(snapshot.graph.children(&layer.name)).into();
+    body["consumers_install"] = snapshot.run_time_deps(&layer.name).iter().map(dep).collect();
+    body["tools"] = tools(snapshot, loaded).iter().map(tool).collect();
+    body["imports"] = loaded.imports.iter().map(|path| Value::from(path.as_str())).collect();
+    body["workflow"] = model::to_value(layer);
+    json::answer("show", body)
+}
+
+fn status(status: AdrStatus) -> &'static str {
+    match status {
+        AdrStatus::Proposed => "proposed",
+        AdrStatus::Accepted => "accepted",
+        AdrStatus::Superseded => "superseded",
+    }
+}
+
+fn severity(severity: ConstraintSeverity) -> &'static str {
+    match severity {
+        ConstraintSeverity::Hard => "hard",
+        ConstraintSeverity::Soft => "soft",
+    }
+}
+
+fn state(state: &ConstraintState<'_>) -> &'static str {
+    match (state.checked, state.findings.is_empty()) {
+        (false, _) => "not-checked",
+        (true, true) => "holds",
+        (true, false) => "broken",
+    }
+}
+
+/// A line a decision.
+pub fn adrs_text(adrs: &[LoadedAdr], states: &[ConstraintState<'_>]) -> String {
+    let row = |loaded: &LoadedAdr| {
+        let own: Vec<_> = states.iter().filter(|state| state.adr.adr.id == loaded.adr.id).collect();
+        let broken = own.iter().filter(|own| state(own) == "broken").count();
+        let constraints = match broken {
+            0 => count(own.len(), "constraint"),
+            broken => format!("{broken} of {} broken", count(own.len(), "constraint")),
+        };
+        [loaded.adr.id.clone(), status(loaded.adr.status).to_owned(), constraints, loaded.adr.title.clone()]
+    };
+    table(&adrs.iter().map(row).collect::<Vec<_>>())
+}
+
+/// A decision in full.
+pub fn adr_text(loaded: &LoadedAdr, states: &[ConstraintState<'_>]) -> String {
+    let adr = &loaded.adr;
+    let mut text = format!("ADR {}: {}\n{}, {}\n", adr.id, adr.title, status(adr.status), adr.date);
+    let _ = write!(text, "\nContext\n{}\n\nDecision\n{}\n", indented(&adr.context), indented(&adr.decision));
+    if !adr.consequences.is_empty() {
+        let lines: Vec<String> = adr.consequences.iter().map(|line| format!("  - {}\n", line.trim())).collect();
+        let _ = write!(text, "\nConsequences\n{}", lines.concat());
+    }
+    let _ = writeln!(text, "\nConstraints");
+    for constraint in states {
+        let kind = severity(constraint.constraint.severity);
+        let claim = constraint.constraint.claim.trim();
+        let _ = writeln!(text, "  {}  {} ({kind}): {claim}", state(constraint), constraint.constraint.id);
+        for finding in &constraint.findings {
+            let _ = writeln!(text, "    {}", finding.message);
+        }
+    }
+    text
+}
+
+fn indented(text: &str) -> String {
+    text.trim().lines().map(|line| format!("  {}", line.trim_end())).collect::<Vec<_>>().join("\n")
+}
+
+/// Decisions as JSON, with the state of each constraint.
+pub fn adrs_json(adrs: &[LoadedAdr], states: &[ConstraintState<'_>]) -> String {
+    let constraint = |constraint: &ConstraintState<'_>| {
+        json!({
+            "id": constraint.constraint.id,
+            "severity": severity(constraint.constraint.severity),
+            "claim": constraint.constraint.claim,
+            "state": state(constraint),
+            "findings": constraint.findings.iter().map(|finding| finding.message.as_str()).collect::<Vec<_>>(),
+        })
+    };
+    let adr = |loaded: &LoadedAdr| {
+        let adr = &loaded.adr;
+        let own = states.iter().filter(|state| state.adr.adr.id == adr.id);
+        json!({
+            "id": adr.id,
+            "title": adr.title,
+            "status": status(adr.status),
+            "date": adr.date,
+            "file": loaded.file.as_str(),
+            "context": adr.context.trim(),
+            "decision": adr.decision.trim(),
+            "consequences": adr.consequences,
+            "constraints": own.map(constraint).collect::<Vec<_>>(),
+        })
+    };
+    json::answer("adr", json!({ "adrs": adrs.iter().map(adr).collect::<Vec<_>>() }))
+}
+
+/// The state of an axiom: that of all constraints of the decisions that enforce it.
+fn axiom_state(axiom: &Axiom, states: &[ConstraintState<'_>]) -> &'static str {
+    let own: Vec<_> = states.iter().filter(|state| axiom.adrs.contains(&state.adr.adr.id)).map(state).collect();
+    if own.contains(&"broken") {
+        "broken"
+    } else if own.contains(&"holds") {
+        "holds"
+    } else {
+        "not-checked"
+    }
+}
+
+/// The axioms, for people.
+pub fn axioms_text(axioms: &[Axiom], states: &[ConstraintState<'_>]) -> String {
+    let axiom = |axiom: &Axiom| {
+        let adrs = if axiom.adrs.is_empty() { String::new() } else { format!(", ADR {}", axiom.adrs.join(", ")) };
+        let state = axiom_state(axiom, states);
+        format!("{} ({state}{adrs})\n  {}\n  {}\n", axiom.id, axiom.statement.trim(), axiom.rationale.trim())
+    };
+    axioms.iter().map(axiom).collect::<Vec<_>>().join("\n")
+}
+
+/// The axioms as JSON.
+pub fn axioms_json(axioms: &[Axiom], states: &[ConstraintState<'_>]) -> String {
+    let axiom = |axiom: &Axiom| {
+        json!({
+            "id": axiom.id,
+            "statement": axiom.statement.trim(),
+            "rationale": axiom.rationale.trim(),
+            "adrs": axiom.adrs,
+            "state": axiom_state(axiom, states),
+        })
+    };
+    json::answer("axioms", json!({ "axioms": axioms.iter().map(axiom).collect::<Vec<_>>() }))
+}

@@ -1,0 +1,214 @@
+//! The graph as a tree, in graph languages, and as JSON.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write;
+
+use serde_json::{Value, json};
+
+use super::json;
+use crate::model::{EdgeKind, LayerName};
+use crate::snapshot::Snapshot;
+
+/// A node: an external image or a layer. Images come first.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Node {
+    Image(String),
+    Layer(LayerName),
+}
+
+/// The edges by parent and child, with all roles between the two.
+fn edges(snapshot: &Snapshot) -> BTreeMap<Node, BTreeMap<LayerName, BTreeSet<EdgeKind>>> {
+    let mut edges: BTreeMap<Node, BTreeMap<LayerName, BTreeSet<EdgeKind>>> = BTreeMap::new();
+    let mut add = |parent: Node, child: &LayerName, kind: EdgeKind| {
+        edges.entry(parent).or_default().entry(child.clone()).or_default().insert(kind);
+    };
+    for (image, users) in snapshot.images() {
+        users.into_iter().for_each(|(child, kind)| add(Node::Image(image.familiar()), child, kind));
+    }
+    for name in snapshot.graph.names() {
+        let children = snapshot.graph.children(name);
+        children.into_iter().for_each(|(child, kind)| add(Node::Layer(name.clone()), child, kind));
+    }
+    edges
+}
+
+/// The roles, where they are not the usual ones: a layer that others build in stands on what it builds on.
+fn role(kinds: &BTreeSet<EdgeKind>) -> String {
+    let usual = BTreeSet::from([EdgeKind::Build, EdgeKind::Runtime]);
+    if *kinds == usual {
+        return String::new();
+    }
+    kinds.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+}
+
+/// A tree for people, from the external images down. A layer with several parents stands below each; what comes
+/// below it is drawn once.
+pub fn tree(snapshot: &Snapshot) -> String {
+    let edges = edges(snapshot);
+    let has_parent: BTreeSet<&LayerName> = edges.values().flat_map(BTreeMap::keys).collect();
+    let lonely = snapshot.graph.names().filter(|name| !has_parent.contains(name)).cloned().map(Node::Layer);
+    let images = edges.keys().filter(|node| matches!(node, Node::Image(_))).cloned();
+    let mut text = String::new();
+    let mut drawn = BTreeSet::new();
+    // The roots with the largest trees come first, so that what hangs on them is drawn there.
+    let mut roots: Vec<Node> = images.chain(lonely).collect();
+    roots.sort_by_key(|root| std::cmp::Reverse(size(&edges, root)));
+    for root in roots {
+        let _ = writeln!(text, "{}", label(&root));
+        branches(&edges, &root, "", &mut drawn, &mut text);
+    }
+    text
+}
+
+fn size(edges: &BTreeMap<Node, BTreeMap<LayerName, BTreeSet<EdgeKind>>>, root: &Node) -> usize {
+    let mut seen = BTreeSet::new();
+    let mut open = vec![root.clone()];
+    while let Some(node) = open.pop() {
+        for child in edges.get(&node).into_iter().flat_map(BTreeMap::keys) {
+            if seen.insert(child) {
+                open.push(Node::Layer(child.clone()));
+            }
+        }
+    }
+    seen.len()
+}
+
+fn label(node: &Node) -> String {
+    match node {
+        Node::Image(image) => image.clone(),
+        Node::Layer(name) => name.to_string(),
+    }
+}
+
+fn branches(
+    edges: &BTreeMap<Node, BTreeMap<LayerName, BTreeSet<EdgeKind>>>,
+    root: &Node,
+    indent: &str,
+    drawn: &mut BTreeSet<LayerName>,
+    text: &mut String,
+) {
+    // An own stack: a chain of layers may be longer than the call stack allows.
+    let rows = |node: &Node, indent: String| {
+        let children: Vec<_> = edges.get(node).into_iter().flatten().collect();
+        let last = children.len();
+        let row = move |(index, (child, kinds)): (usize, (&LayerName, &BTreeSet<EdgeKind>))| {
+            (child.clone(), role(kinds), indent.clone(), index + 1 == last)
+        };
+        children.into_iter().enumerate().map(row).rev().collect::<Vec<_>>()
+    };
+    let mut open = rows(root, indent.to_owned());
+    while let Some((child, role, indent, is_last)) = open.pop() {
+        let (branch, below) = if is_last { ("└── ", "    ") } else { ("├── ", "│   ") };
+        let role = if role.is_empty() { role } else { format!(" ({role})") };
+        let node = Node::Layer(child.clone());
+        let is_new = drawn.insert(child.clone());
+        let more = if !is_new && edges.contains_key(&node) { " …" } else { "" };
+        let _ = writeln!(text, "{indent}{branch}{child}{role}{more}");
+        if is_new {
+            open.extend(rows(&node, format!("{indent}{below}")));
+        }
+    }
+}
+
+/// Graphviz: `lamina graph --format dot | dot -Tsvg`.
+pub fn dot(snapshot: &Snapshot) -> String {
+    let mut text = String::from("digraph lamina {\n  rankdir = LR;\n  node [shape = box, style = rounded];\n");
+    let quote = |text: &str| format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""));
+    for image in snapshot.images().into_keys() {
+        let _ = writeln!(text, "  {} [shape = folder, style = \"\"];", quote(&image.familiar()));
+    }
+    for loaded in snapshot.layers() {
+        let _ = writeln!(text, "  {} [tooltip = {}];", quote(loaded.layer.name.as_str()), quote(&loaded.layer.summary));
+    }
+    for (parent, children) in edges(snapshot) {
+        for (child, kinds) in children {
+            let style = match kinds.first() {
+                Some(EdgeKind::Build) | None => "solid",
+                Some(EdgeKind::Runtime) => "dashed",
+                Some(EdgeKind::Donor) => "dotted",
+            };
+            let names: Vec<&str> = kinds.iter().map(|kind| kind.as_str()).collect();
+            let names = names.join(", ");
+            let _ = writeln!(
+                text,
+                "  {} -> {} [style = {style}, tooltip = {}];",
+                quote(&label(&parent)),
+                quote(child.as_str()),
+                quote(&names)
+            );
+        }
+    }
+    text + "}\n"
+}
+
+/// Mermaid, as GitHub and GitLab draw it in Markdown.
+pub fn mermaid(snapshot: &Snapshot) -> String {
+    let mut text = String::from("graph LR\n");
+    let edges = edges(snapshot);
+    // Names of layers are safe as ids but for a few words, among them `end`; images are numbered.
+    let images: BTreeMap<String, usize> =
+        snapshot.images().into_keys().enumerate().map(|(number, image)| (image.familiar(), number)).collect();
+    let id = |node: &Node| match node {
+        Node::Image(image) => format!("image{}", images.get(image).copied().unwrap_or_default()),
+        Node::Layer(name) => format!("layer-{name}"),
+    };
+    for image in images.keys() {
+        let _ = writeln!(text, "  {}[/\"{image}\"/]", id(&Node::Image(image.clone())));
+    }
+    for name in snapshot.graph.names() {
+        let _ = writeln!(text, "  {}[\"{name}\"]", id(&Node::Layer(name.clone())));
+    }
+    for (parent, children) in &edges {
+        for (child, kinds) in children {
+            let child = id(&Node::Layer(child.clone()));
+            let _ = match role(kinds).as_str() {
+                "" => writeln!(text, "  {} --> {child}", id(parent)),
+                role if kinds.contains(&EdgeKind::Build) => writeln!(text, "  {} -->|{role}| {child}", id(parent)),
+                role => writeln!(text, "  {} -.->|{role}| {child}", id(parent)),
+            };
+        }
+    }
+    text
+}
+
+/// Nodes and edges as JSON; each role is an edge of its own.
+pub fn json(snapshot: &Snapshot) -> String {
+    let images = snapshot.images();
+    let image = |image: &&crate::model::ImageRef| {
+        json!({
+            "image": image.to_string(),
+            "name": image.familiar(),
+            "digest": snapshot.lock.get(image).map(|locked| locked.digest.as_str()),
+        })
+    };
+    let layers: Vec<Value> = snapshot
+        .layers()
+        .map(|loaded| {
+            json!({
+                "layer": loaded.layer.name.as_str(),
+                "class": loaded.layer.class.as_str(),
+                "summary": loaded.layer.summary,
+            })
+        })
+        .collect();
+    let mut edges: Vec<Value> = Vec::new();
+    for (image, users) in &images {
+        for (child, kind) in users {
+            edges.push(json!({ "from": { "image": image.to_string() }, "to": child.as_str(), "edge": kind.as_str() }));
+        }
+    }
+    for name in snapshot.graph.names() {
+        for (child, kind) in snapshot.graph.children(name) {
+            edges.push(json!({ "from": { "layer": name.as_str() }, "to": child.as_str(), "edge": kind.as_str() }));
+        }
+    }
+    let all: BTreeSet<LayerName> = snapshot.graph.names().cloned().collect();
+    let waves = snapshot.graph.waves(&all);
+    let body = json!({
+        "images": images.keys().map(image).collect::<Vec<_>>(),
+        "layers": layers,
+        "edges": edges,
+        "waves": waves.iter().map(|wave| wave.iter().map(|name| name.as_str()).collect::<Vec<_>>()).collect::<Vec<_>>(),
+    });
+    json::answer("graph", body)
+}

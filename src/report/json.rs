@@ -1,0 +1,24 @@
+//! What all JSON answers have in common. The shapes are described in docs/json.md; fields are added, never changed.
+
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+/// The version of the JSON answers. It changes when a field changes its meaning or goes.
+pub const VERSION: u32 = 1;
+
+/// An answer: the version, the command, then what the command has to say.
+pub fn answer(command: &str, body: Value) -> String {
+    let mut answer = Map::new();
+    answer.insert("version".to_owned(), VERSION.into());
+    answer.insert("command".to_owned(), command.into());
+    if let Value::Object(members) = body {
+        answer.extend(members);
+    }
+    to_text(&answer)
+}
+
+/// Indented, with a line end.
+pub fn to_text<T: Serialize>(value: &T) -> String {
+    // Values and maps with text keys always have a JSON form.
+    serde_json::to_string_pretty(value).unwrap_or_default() + "\n"
+}

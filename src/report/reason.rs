@@ -1,0 +1,89 @@
+//! Reasons in words, and as JSON.
+
+use serde_json::{Value, json};
+
+use crate::cascade::Cascade;
+use crate::model::{Change, Digest, LayerName};
+
+/// What changed, in words.
+pub fn change(change: &Change) -> String {
+    match change {
+        Change::Named => "named as changed".to_owned(),
+        Change::New => "new layer".to_owned(),
+        Change::Workflow { file } | Change::Dockerfile { file } | Change::Lock { file } => format!("{file} changed"),
+        Change::Import { file } => format!("{file}, which it imports, changed"),
+        Change::Field { path, old, new } => match (old, new) {
+            (Some(old), Some(new)) => format!("{path} changed from {old} to {new}"),
+            (None, Some(new)) => format!("{path} is new: {new}"),
+            (Some(old), None) => format!("{path} is gone, was {old}"),
+            (None, None) => format!("{path} changed"),
+        },
+        Change::Context { file, change } => format!("{file} {}", change.as_str()),
+        Change::Image { edge, image, old, new } => {
+            let name = image.familiar();
+            match (old, new) {
+                (Some(old), Some(new)) => format!("{edge} {name} moved from {} to {}", short(old), short(new)),
+                (None, Some(new)) => format!("{edge} {name} is locked now: {}", short(new)),
+                (Some(old), None) => format!("{edge} {name} is not locked any more, was {}", short(old)),
+                (None, None) => format!("{edge} {name} changed"),
+            }
+        }
+        Change::Unclaimed { file } => format!("{file} changed, which no layer claims"),
+        Change::OldUnreadable => "can't be evaluated in the other revision".to_owned(),
+    }
+}
+
+/// Enough of a digest for people to tell two apart.
+fn short(digest: &Digest) -> &str {
+    digest.as_str().get(..19).unwrap_or(digest.as_str())
+}
+
+/// What changed, as JSON: a code, the words, and what belongs to the code.
+pub fn change_json(reason: &Change) -> Value {
+    let mut value = json!({ "code": reason.code(), "text": change(reason) });
+    match reason {
+        Change::Named | Change::New | Change::OldUnreadable => {}
+        Change::Workflow { file }
+        | Change::Import { file }
+        | Change::Dockerfile { file }
+        | Change::Lock { file }
+        | Change::Unclaimed { file } => value["file"] = file.as_str().into(),
+        Change::Field { path, old, new } => {
+            // The texts are JSON themselves.
+            let parse = |text: &Option<String>| text.as_ref().and_then(|text| serde_json::from_str(text).ok());
+            value["field"] = path.as_str().into();
+            value["old"] = parse(old).unwrap_or(Value::Null);
+            value["new"] = parse(new).unwrap_or(Value::Null);
+        }
+        Change::Context { file, change } => {
+            value["file"] = file.as_str().into();
+            value["change"] = change.as_str().into();
+        }
+        Change::Image { edge, image, old, new } => {
+            value["edge"] = edge.as_str().into();
+            value["image"] = image.to_string().into();
+            value["old"] = old.as_ref().map(Digest::as_str).into();
+            value["new"] = new.as_ref().map(Digest::as_str).into();
+        }
+    }
+    value
+}
+
+/// Why a layer is stale, from the change to the layer: `layers/rust/Dockerfile changed → rust → wasm (build base)`.
+/// Of several changes the first one stands for all, unless all are asked for.
+pub fn chain(cascade: &Cascade, name: &LayerName, all: bool) -> String {
+    let Some(chain) = cascade.chain(name) else { return String::new() };
+    let changes = cascade.changed.get(chain.origin).map(Vec::as_slice).unwrap_or_default();
+    let origin = chain.origin;
+    let mut text = match changes {
+        // A layer that was named has no reason but its name.
+        [] | [Change::Named] => format!("{origin} changed"),
+        [one] => format!("{} → {origin}", change(one)),
+        several if all => format!("{} → {origin}", several.iter().map(change).collect::<Vec<_>>().join(", ")),
+        [first, rest @ ..] => format!("{} (and {} more) → {origin}", change(first), rest.len()),
+    };
+    for (edge, layer) in &chain.steps {
+        text.push_str(&format!(" → {layer} ({edge})"));
+    }
+    text
+}

@@ -1,0 +1,148 @@
+//! The files of one revision of a catalog: the work tree, or a revision in git.
+//!
+//! Both answer alike: folders are listed in order, files are regular and bounded, and no path leads out of the
+//! catalog, not even through a link.
+
+mod files;
+mod git;
+mod ignore;
+mod work;
+
+use std::io;
+
+use sha2::{Digest as _, Sha256};
+
+pub use files::{Files, MAX_TEXT, TextFile, finding};
+pub use git::{GitTree, RevisionError, repository};
+pub use ignore::Ignore;
+pub use work::WorkTree;
+
+use crate::model::RelPath;
+
+/// The SHA-256 of a file's content.
+pub type Hash = [u8; 32];
+
+/// What a path is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum EntryKind {
+    /// A folder.
+    Folder,
+    /// A regular file.
+    File {
+        /// Whether its owner may execute it. The other bits of the mode differ from checkout to checkout.
+        executable: bool,
+    },
+    /// A symbolic link.
+    Link,
+    /// A device, a pipe, a socket, a submodule.
+    Special,
+}
+
+/// A file below a folder.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Entry {
+    /// Its path, relative to the catalog.
+    pub path: RelPath,
+    /// What it is.
+    pub kind: EntryKind,
+}
+
+/// Why a file of a tree can't be had.
+#[derive(Debug, thiserror::Error)]
+pub enum TreeError {
+    /// There is nothing at the path.
+    #[error("{0} does not exist")]
+    Missing(RelPath),
+    /// The path is no regular file.
+    #[error("{0} is not a regular file")]
+    NotAFile(RelPath),
+    /// The path leads out of the catalog.
+    #[error("{path} leads out of the catalog")]
+    Outside {
+        /// The path as it was asked for.
+        path: RelPath,
+    },
+    /// The file is larger than allowed.
+    #[error("{path} has more than {limit} bytes")]
+    TooLarge {
+        /// The file.
+        path: RelPath,
+        /// The limit in bytes.
+        limit: u64,
+    },
+    /// A file's name is not UTF-8.
+    #[error("the name of a file in {folder} is not UTF-8: {name}")]
+    Name {
+        /// The folder.
+        folder: RelPath,
+        /// The name, with what is not UTF-8 replaced.
+        name: String,
+    },
+    /// The system, or git, refused.
+    #[error("{path} can't be read: {source}")]
+    Io {
+        /// The file.
+        path: RelPath,
+        /// What was said.
+        source: io::Error,
+    },
+}
+
+/// The files of one revision.
+pub trait Tree: Send + Sync {
+    /// The direct members of a folder, by name; none where there is no such folder.
+    ///
+    /// # Errors
+    /// When the folder can't be read, or the name of a member is not UTF-8.
+    fn members(&self, folder: &RelPath) -> Result<Vec<Entry>, TreeError>;
+
+    /// The content of a regular file of at most `limit` bytes; links inside of the catalog are followed.
+    ///
+    /// # Errors
+    /// When there is no such file, it is none, it is too large, or it leads out of the catalog.
+    fn read(&self, path: &RelPath, limit: u64) -> Result<Vec<u8>, TreeError>;
+
+    /// The hash and the length of a regular file that is not followed if it is a link.
+    ///
+    /// # Errors
+    /// As for [`Tree::read`]; the limit is that of a whole build context.
+    fn hash(&self, path: &RelPath, limit: u64) -> Result<(Hash, u64), TreeError>;
+
+    /// Where a link points.
+    ///
+    /// # Errors
+    /// When the path is no link.
+    fn link(&self, path: &RelPath) -> Result<Vec<u8>, TreeError>;
+}
+
+/// All files and links below a folder, sorted by path. `skip` says of a path, relative to the folder, whether it is
+/// left out; of a folder, whether nothing below it is wanted.
+///
+/// # Errors
+/// When a folder can't be read.
+pub fn walk(
+    tree: &dyn Tree,
+    folder: &RelPath,
+    skip: &dyn Fn(&str, EntryKind) -> bool,
+) -> Result<Vec<Entry>, TreeError> {
+    let mut found = Vec::new();
+    let mut folders = vec![folder.clone()];
+    while let Some(next) = folders.pop() {
+        for entry in tree.members(&next)? {
+            if skip(entry.path.below(folder).unwrap_or_default(), entry.kind) {
+                continue;
+            }
+            match entry.kind {
+                EntryKind::Folder => folders.push(entry.path),
+                _ => found.push(entry),
+            }
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
+/// The SHA-256 of some bytes.
+pub fn sha256(bytes: &[u8]) -> Hash {
+    Sha256::digest(bytes).into()
+}
