@@ -1,6 +1,7 @@
 //! Tests of the program as people run it: arguments in; stdout, stderr and an exit code out, compared exactly.
 //! A file per subject, one binary for all, so that it is linked once.
 
+mod hostile;
 mod real;
 mod validate;
 mod workshop;
