@@ -1,7 +1,10 @@
 //! Tests of the program as people run it: arguments in; stdout, stderr and an exit code out, compared exactly.
 //! A file per subject, one binary for all, so that it is linked once.
 
+mod cascade;
 mod hostile;
 mod real;
 mod validate;
+mod since;
+mod why;
 mod workshop;

@@ -386,7 +386,7 @@ pub fn lock(images: &[&str]) -> String {
 
 /// A made-up digest.
 pub fn digest(number: u8) -> String {
-    format!("sha256:{number:064x}")
+    format!("sha256:{}", format!("{number:02x}").repeat(32))
 }
 
 /// A base as Nickel.
