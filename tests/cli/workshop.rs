@@ -67,7 +67,7 @@ impl Workshop {
     pub fn bare(folder: &str) -> Self {
         let temp = TempDir::new().unwrap();
         let repository = temp.path().canonicalize().unwrap().join("repository");
-        let root = repository.join(folder);
+        let root = if folder.is_empty() { repository.clone() } else { repository.join(folder) };
         for folder in ["home", "cache", "repository"] {
             fs::create_dir(temp.path().join(folder)).unwrap();
         }
@@ -228,7 +228,12 @@ impl Workshop {
 
     /// Runs lamina, with all that can be chosen.
     pub fn run_with(&self, args: &[&str], folder: &str, stdin: &[u8], env: &[(&str, &str)]) -> Run {
-        let mut command = self.command(env!("CARGO_BIN_EXE_lamina"));
+        self.run_program(env!("CARGO_BIN_EXE_lamina"), args, folder, stdin, env)
+    }
+
+    /// As [`Workshop::run_with`], with another program than the one that was built.
+    pub fn run_program(&self, program: &str, args: &[&str], folder: &str, stdin: &[u8], env: &[(&str, &str)]) -> Run {
+        let mut command = self.command(program);
         command.current_dir(self.root.join(folder)).args(args).envs(env.iter().copied());
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let what = format!("lamina {}", args.join(" "));
