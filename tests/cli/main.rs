@@ -9,6 +9,7 @@ mod docs;
 mod floors;
 mod hostile;
 mod list_show_graph;
+mod properties;
 mod real;
 mod validate;
 mod since;
