@@ -147,11 +147,7 @@ pub(super) fn last_name(path: &str) -> &str {
 /// The field names of the record contract that a file defines under this name, by a field or a `let`.
 pub(super) fn contract(ast: &Ast<'_>, name: &str) -> Option<Vec<String>> {
     definition(ast, name, 0).map(|record| {
-        record
-            .field_defs
-            .iter()
-            .filter_map(|def| def.root_as_ident().map(|name| name.label().to_owned()))
-            .collect()
+        record.field_defs.iter().filter_map(|def| def.root_as_ident().map(|name| name.label().to_owned())).collect()
     })
 }
 

@@ -55,7 +55,8 @@ impl<'a> Supply<'a> {
             let source = &self.known[self.searched];
             self.searched += 1;
             if source.place.ends_with(".ncl") {
-                let guesses: Vec<_> = imports(&source.text).filter_map(|path| target(&source.place, path).ok()).collect();
+                let guesses: Vec<_> =
+                    imports(&source.text).filter_map(|path| target(&source.place, path).ok()).collect();
                 for path in guesses {
                     // The worker asks for it again where it matters, and then the answer is reported.
                     let _ = self.add(&path);
@@ -126,9 +127,8 @@ impl<'a> Supply<'a> {
 
 /// The file that `path` means in the source at `importer`.
 fn target(importer: &str, path: &str) -> Result<RelPath, Diagnostic> {
-    let outside = |reason: &PathError| {
-        Diagnostic::new(Code::Import, "imports cannot leave the catalog").note(reason.to_string())
-    };
+    let outside =
+        |reason: &PathError| Diagnostic::new(Code::Import, "imports cannot leave the catalog").note(reason.to_string());
     let Some(importer) = importer.strip_prefix(ROOT).and_then(|place| place.strip_prefix('/')) else {
         return Err(Diagnostic::new(Code::Import, "an overlay from outside of the catalog can't import files")
             .help("put the overlay into the catalog, or write out what it imports"));
