@@ -60,6 +60,7 @@ impl<'a> Diagnoser<'a> {
             Error::ImportError(kind) => import(kind),
             Error::TypecheckError(data) => match data.borrow_error() {
                 TypecheckErrorKind::ImportError(kind) => import(kind),
+                TypecheckErrorKind::UnboundIdentifier(_) => Code::Evaluation,
                 _ => Code::Type,
             },
             _ => Code::Evaluation,

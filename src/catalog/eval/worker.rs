@@ -36,8 +36,8 @@ const STACK: usize = 256 << 20;
 /// Deeper values than this are not searched for further errors.
 const PERMISSIVE_DEPTH: usize = 64;
 
-/// A record beyond this is not sent: no layer is so large by intent.
-const MAX_ANSWER: usize = 16 << 20;
+/// No record is so large by intent, and the host keeps thousands of them.
+const MAX_ANSWER: usize = 2 << 20;
 
 /// Reads a task from standard input, evaluates it, writes the replies to standard output, and exits.
 ///
@@ -126,7 +126,8 @@ impl Output {
     fn done(&mut self, job: usize, finished: Finished) -> io::Result<()> {
         let mut message = protocol::encode(&Reply::Done(job, finished))?;
         if message.len() > MAX_ANSWER {
-            let findings = vec![Diagnostic::new(Code::LimitMemory, "the record is too large")];
+            let finding = Diagnostic::new(Code::LimitMemory, "the record is larger than 2 MiB");
+            let findings = vec![finding];
             message = protocol::encode(&Reply::Done(job, Finished::Failed { imports: Vec::new(), findings }))?;
         }
         protocol::send(&mut self.0, &message)
