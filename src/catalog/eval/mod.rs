@@ -63,6 +63,7 @@ pub struct Job {
 }
 
 /// What a file evaluated to.
+#[expect(clippy::large_enum_variant, reason = "nearly all records are workflows, and each is moved a few times")]
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Record {
     /// The catalog, merged with the overlays.
