@@ -12,7 +12,7 @@ fn layer(number: usize) -> Layer {
     let name = |number: usize| -> LayerName { format!("layer-{number}").parse().expect("a valid name") };
     let base = match number {
         0 => Base::Image("rust:1".parse().expect("a valid reference")),
-        _ => Base::Layer(name(number - 1 - number * 7919 % number.min(64))),
+        _ => Base::Layer(name((number * 7919 + 13) % number)),
     };
     Layer {
         name: name(number),

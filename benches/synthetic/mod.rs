@@ -2,8 +2,8 @@
 //!
 //! A synthetic layer has what a real one has: a workflow of about 1 KB that imports the schema and the catalog, a
 //! Dockerfile, a `.dockerignore`, and, unless it is a toolchain, a manifest with its lock file. The first layer is
-//! the root. Each other one builds on a layer among the 64 before it, and every seventh has a donor besides, so that
-//! the graph is as deep and as wide as those of grown catalogs.
+//! the root. Each other one builds on any layer before it, and every seventh has a donor besides, so that the graph
+//! is as deep and as wide as those of grown catalogs: about 25 waves for 10,000 layers.
 
 use std::fs;
 use std::io;
@@ -42,8 +42,7 @@ pub fn name(number: usize) -> String {
 
 /// The number of the layer that a layer builds on.
 fn parent(number: usize) -> usize {
-    let window = number.min(64);
-    number - 1 - scatter(number) % window
+    scatter(number) % number
 }
 
 /// A fixed scattering of numbers (the multiplier is Knuth's, from the golden ratio).
