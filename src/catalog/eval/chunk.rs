@@ -40,7 +40,10 @@ pub(super) fn run(
             let job = jobs[index].clone();
             outcomes[index] = match finished {
                 Finished::Evaluated { imports, evaluated } => Some(Outcome { job, imports, result: Ok(*evaluated) }),
-                Finished::Failed { imports, findings } => Some(Outcome { job, imports, result: Err(findings) }),
+                Finished::Failed { imports, findings } => {
+                    let findings = findings.into_iter().map(|finding| in_file(&job, finding)).collect();
+                    Some(Outcome { job, imports, result: Err(findings) })
+                }
                 Finished::Missing(question) => {
                     missing.push((index, question));
                     None
@@ -87,9 +90,14 @@ fn task(jobs: Vec<Job>, sources: usize, limits: &Limits) -> Task {
     Task { jobs, sources, memory: limits.memory_mb.saturating_mul(1 << 20), cpu }
 }
 
-fn failed(job: &Job, mut finding: Diagnostic) -> Outcome {
+fn failed(job: &Job, finding: Diagnostic) -> Outcome {
+    Outcome { job: job.clone(), imports: Vec::new(), result: Err(vec![in_file(job, finding)]) }
+}
+
+/// A finding without a place is about the job's file.
+fn in_file(job: &Job, mut finding: Diagnostic) -> Diagnostic {
     if finding.main_file().is_none() {
         finding.file = Some(job.path.as_str().to_owned());
     }
-    Outcome { job: job.clone(), imports: Vec::new(), result: Err(vec![finding]) }
+    finding
 }

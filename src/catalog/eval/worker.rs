@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io::{self, BufReader, BufWriter, Read, StdoutLock, Write};
 use std::ops::Range;
-use std::panic::{self, AssertUnwindSafe};
+use std::panic;
 use std::process;
 use std::thread;
 
@@ -51,21 +51,16 @@ pub fn worker_main() -> ! {
             process::exit(2);
         }
     };
+    // Unwinding would drop what broke the evaluator: a chain so deep that its end is a stack overflow.
+    panic::set_hook(Box::new(|panic| {
+        eprintln!("{panic}");
+        process::exit(101);
+    }));
     // The limits come after the stack: reserving it is the largest allocation of all.
     let spawned = thread::Builder::new().name("evaluation".to_owned()).stack_size(STACK).spawn(move || {
-        let done = panic::catch_unwind(AssertUnwindSafe(move || {
-            confine(&task)?;
-            work(&task, sources)
-        }));
-        // Dropping the context would cost time, and frees what the process gives back anyway.
-        match done {
-            Ok(Ok(())) => process::exit(0),
-            Ok(Err(error)) => {
-                eprintln!("{error}");
-                process::exit(2);
-            }
-            // The panic has said why on standard error.
-            Err(_) => process::exit(101),
+        if let Err(error) = confine(&task).and_then(|()| work(&task, sources)) {
+            eprintln!("{error}");
+            process::exit(2);
         }
     });
     if let Err(error) = spawned {
@@ -220,7 +215,9 @@ fn work(task: &Task, sources: Vec<Source>) -> io::Result<()> {
         out.done(index, finished)?;
     }
     protocol::write(&mut out.0, &Reply::End)?;
-    out.0.flush()
+    out.0.flush()?;
+    // To drop the context would take time, and free what the process gives back anyway.
+    process::exit(0)
 }
 
 /// Makes the sources importable.
