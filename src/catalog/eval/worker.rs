@@ -123,7 +123,7 @@ impl Output {
         if message.len() > MAX_ANSWER {
             let finding = Diagnostic::new(Code::LimitMemory, "the record is larger than 2 MiB");
             let findings = vec![finding];
-            message = protocol::encode(&Reply::Done(job, Finished::Failed { imports: Vec::new(), findings }))?;
+            message = protocol::encode(&Reply::Done(job, Finished::failed(Vec::new(), findings)))?;
         }
         protocol::send(&mut self.0, &message)
     }
@@ -165,9 +165,20 @@ impl Broken {
     fn finish(self, imports: Vec<RelPath>) -> Finished {
         match self {
             Self::Missing(missing) => Finished::Missing(missing),
-            Self::Failed(findings) => Finished::Failed { imports, findings },
+            Self::Failed(findings) => Finished::failed(imports, findings),
         }
     }
+}
+
+/// Where the fields stand that hide all other mistakes of their record, because Nickel stops at them.
+fn unknown_fields(hub: &CacheHub, id: FileId, job: &Job, findings: &[Diagnostic]) -> Vec<Range<usize>> {
+    let Some(ast) = hub.asts.get(id) else { return Vec::new() };
+    let fields = Fields::of(ast);
+    findings
+        .iter()
+        .filter(|finding| finding.code == Code::UnknownField && finding.main_file() == Some(job.path.as_str()))
+        .filter_map(|finding| Some(fields.get(finding.field.as_deref()?)?.whole.clone()))
+        .collect()
 }
 
 fn work(task: &Task, sources: Vec<Source>) -> io::Result<()> {
@@ -209,7 +220,10 @@ fn work(task: &Task, sources: Vec<Source>) -> io::Result<()> {
             Some(why) => why.clone().finish(imports),
             None => match evaluate(&mut machine, &library, id, job, value) {
                 Ok(evaluated) => Finished::Evaluated { imports, evaluated: Box::new(evaluated) },
-                Err(findings) => Finished::Failed { imports, findings },
+                Err(findings) => {
+                    let unknown = unknown_fields(machine.import_resolver(), id, job, &findings);
+                    Finished::Failed { imports, findings, unknown }
+                }
             },
         };
         out.done(index, finished)?;
