@@ -34,7 +34,9 @@ pub(super) fn run(
         let task = task(waiting.iter().map(|index| jobs[*index].clone()).collect(), sent, limits);
         let mut missing: Vec<(usize, Missing)> = Vec::new();
         let ending = supervise::run(worker, &task, supply.sources(), limits.time, |number, finished| {
-            let Some(&index) = waiting.get(number) else { return };
+            let Some(&index) = waiting.get(number) else {
+                return;
+            };
             let job = jobs[index].clone();
             outcomes[index] = match finished {
                 Finished::Evaluated { imports, evaluated } => Some(Outcome { job, imports, result: Ok(*evaluated) }),
@@ -57,9 +59,9 @@ pub(super) fn run(
                 supply.resolve(&question, sent)
             } else {
                 let message = format!("imports are nested more than {MAX_ROUNDS} files deep");
-                Err(supply.at_import(Diagnostic::new(Code::Import, message), &question))
+                Err(Box::new(supply.at_import(Diagnostic::new(Code::Import, message), &question)))
             };
-            outcomes[index] = answer.err().map(|finding| failed(&jobs[index], finding));
+            outcomes[index] = answer.err().map(|finding| failed(&jobs[index], *finding));
         }
         if let Ending::Culprit { job, finding } = ending {
             if let Some(&index) = waiting.get(job) {

@@ -6,8 +6,8 @@ use std::ops::Range;
 use codespan_reporting::diagnostic::{Diagnostic as Rendered, LabelStyle, Severity};
 use nickel_lang_core::cache::CacheHub;
 use nickel_lang_core::error::{
-    Error, EvalErrorData, EvalErrorKind, ExportErrorKind, ImportErrorKind, IntoDiagnostics, PointedExportErrorData,
-    TypecheckErrorKind,
+    Error, EvalError, EvalErrorData, EvalErrorKind, ExportErrorKind, ImportErrorKind, IntoDiagnostics,
+    PointedExportErrorData, TypecheckErrorKind,
 };
 use nickel_lang_core::eval::value::NickelValue;
 use nickel_lang_core::files::{FileId, Files};
@@ -24,6 +24,16 @@ use crate::diag::{Code, Diagnostic, Label};
 const MAX_FINDINGS: usize = 100;
 /// A value or message in full is not worth more than this.
 const MAX_TEXT: usize = 400;
+
+/// A record that is longer, or has several lines, is shown by its opening brace.
+const MAX_LINE: usize = 80;
+
+/// What is said about the place of a contract.
+const CONTRACT: &str = "the contract stands here";
+/// What is said about where a value comes from.
+const ORIGIN: &str = "the value comes from here";
+/// Fields of a contract are no fields of a record.
+const SCHEMAS: &str = "schemas/";
 
 /// Makes findings of what went wrong with one job.
 pub(super) struct Diagnoser<'a> {
@@ -50,6 +60,7 @@ impl<'a> Diagnoser<'a> {
             Error::ImportError(kind) => import(kind),
             Error::TypecheckError(data) => match data.borrow_error() {
                 TypecheckErrorKind::ImportError(kind) => import(kind),
+                TypecheckErrorKind::UnboundIdentifier(_) => Code::Evaluation,
                 _ => Code::Type,
             },
             _ => Code::Evaluation,
@@ -65,7 +76,7 @@ impl<'a> Diagnoser<'a> {
     }
 
     /// A file whose evaluation failed: `first` stopped it, `all` were found by going on.
-    pub fn failed(&self, first: EvalErrorData, all: Vec<Box<EvalErrorData>>) -> Vec<Diagnostic> {
+    pub fn failed(&self, first: EvalErrorData, all: Vec<EvalError>) -> Vec<Diagnostic> {
         let mut findings = Vec::new();
         // Each error holds a copy of the position table: let go of it at once.
         for error in all {
@@ -97,11 +108,17 @@ impl<'a> Diagnoser<'a> {
         self.locate(finding, place).field(path)
     }
 
-    /// A value of another shape than its contract makes sure of.
+    /// A value of another shape than its contract makes sure of. Serde's message names the field, not its place.
     pub fn misshapen(&self, error: &str) -> Diagnostic {
+        let error = error.split(", expected one of").next().unwrap_or(error);
         let contract = contract_of(self.job.kind);
         let finding = self.not_applied(&format!("the value is no `{contract}`: {}", bounded(error)));
-        let place = self.fields(self.own).get("").map(|field| self.head(self.own, &field.value));
+        let fields = self.fields(self.own);
+        let unknown = error.strip_prefix("unknown field `").and_then(|rest| rest.strip_suffix('`'));
+        let place = match unknown.and_then(|name| fields.named(name).next()) {
+            Some(field) => Some(field.name.clone()),
+            None => fields.get("").map(|whole| self.head(self.own, &whole.value)),
+        };
         self.locate(finding, place)
     }
 
@@ -144,8 +161,14 @@ impl<'a> Diagnoser<'a> {
             let record = record.filter(|(file, _)| self.shown(*file).is_some());
             let record = record.or_else(|| Some((self.own, self.fields(self.own).get("")?.value.clone())));
             if let Some((file, span)) = record {
-                let parent = self.fields(file).at(&span).map(|field| field.path.clone()).unwrap_or_default();
-                finding.field = Some(fields::join(&parent, id.label()));
+                let fields = self.fields(file);
+                // Nickel takes the `let` and the contract around the whole record for a part of it.
+                let (parent, span) = match (fields.at(&span), fields.get("")) {
+                    (Some(field), _) => (field.path.as_str(), span),
+                    (None, Some(whole)) => ("", whole.value.clone()),
+                    (None, None) => ("", span),
+                };
+                finding.field = Some(fields::join(parent, id.label()));
                 let label = self.label(file, self.head(file, &span), "in this record");
                 finding.labels.extend(label);
             }
@@ -160,7 +183,9 @@ impl<'a> Diagnoser<'a> {
 
     fn blame(&self, error: EvalErrorData) -> Vec<Diagnostic> {
         let mut files = self.hub.sources.files().clone();
-        let EvalErrorKind::BlameError { label, evaluated_arg } = error.error.clone() else { return Vec::new() };
+        let EvalErrorKind::BlameError { label, evaluated_arg } = error.error.clone() else {
+            return Vec::new();
+        };
         let rendered = error.into_diagnostics(&mut files);
         let said = label.diagnostics.iter().rev().find(|said| !said.is_empty());
         let message = said.and_then(|said| said.message.clone());
@@ -245,7 +270,9 @@ impl<'a> Diagnoser<'a> {
     }
 
     fn suggest_tag(&self, finding: &mut Diagnostic, tags: &[&str], value: Option<&NickelValue>) {
-        let Some(value) = value.filter(|_| !tags.is_empty()) else { return };
+        let Some(value) = value.filter(|_| !tags.is_empty()) else {
+            return;
+        };
         let allowed: Vec<_> = tags.iter().map(|tag| format!("`'{tag}`")).collect();
         finding.notes.push(format!("allowed: {}", allowed.join(", ")));
         if let Some(tag) = value.as_enum_tag() {
@@ -273,25 +300,24 @@ impl<'a> Diagnoser<'a> {
             let mut finding = Diagnostic::new(code, fragment(&diagnostic.message));
             finding.notes = diagnostic.notes.iter().map(|note| bounded(note)).collect();
             let mut labels = diagnostic.labels;
-            labels.sort_by_key(|label| label.style != LabelStyle::Primary);
+            labels.sort_by_key(|label| (label.style != LabelStyle::Primary, said(&label.message) == CONTRACT));
             for label in labels {
                 match self.label(label.file_id, label.range.clone(), said(&label.message)) {
                     Some(place) => {
-                        if finding.field.is_none() {
-                            finding.field = self
-                                .fields(label.file_id)
-                                .at(&label.range)
-                                .map(|field| field.path.clone())
-                                .filter(|path| !path.is_empty() && finding.labels.is_empty());
+                        if finding.labels.is_empty() && !place.file.starts_with(SCHEMAS) {
+                            finding.field = self.field(label.file_id, &label.range);
                         }
                         finding.labels.push(place);
                     }
                     None if label.message.contains("evaluated to") && !self.is_known(label.file_id, files) => {
-                        let value = files.source(label.file_id).trim();
-                        finding.notes.push(format!("the value is {}", bounded(value)));
+                        finding.notes.extend(self.value(files.source(label.file_id).trim(), &finding.labels));
                     }
                     None => {}
                 }
+            }
+            // Where the value is all there is to show, it is the main place and needs no words.
+            if let Some(main) = finding.labels.first_mut().filter(|label| label.message == ORIGIN) {
+                main.message.clear();
             }
             findings.push(finding);
         }
@@ -318,6 +344,19 @@ impl<'a> Diagnoser<'a> {
         findings
     }
 
+    /// The path of the field that holds these bytes.
+    fn field(&self, file: FileId, span: &Range<usize>) -> Option<String> {
+        self.fields(file).at(span).map(|field| field.path.clone()).filter(|path| !path.is_empty())
+    }
+
+    /// What an expression evaluated to, where that says more than the expression, and is no heap of closures.
+    fn value(&self, value: &str, labels: &[Label]) -> Option<String> {
+        let own = self.library.source(self.own).map_or("", |source| source.text.as_str());
+        let is_plain = !value.contains('\n') && !value.contains("%<");
+        let is_news = !labels.iter().any(|label| own.get(label.span.clone()) == Some(value));
+        (is_plain && is_news).then(|| format!("the value is {}", bounded(value)))
+    }
+
     fn shown(&self, file: FileId) -> Option<&'a str> {
         self.library.source(file)?.shown.as_deref()
     }
@@ -332,10 +371,11 @@ impl<'a> Diagnoser<'a> {
         Some(Label { file: self.shown(file)?.to_owned(), span, message: message.to_owned() })
     }
 
-    /// The opening brace of a record of several lines, or the whole of a short one.
+    /// The opening brace of a long record, or the whole of a short one.
     fn head(&self, file: FileId, span: &Range<usize>) -> Range<usize> {
         let text = self.library.source(file).and_then(|source| source.text.get(span.clone())).unwrap_or("");
-        if text.starts_with('{') && text.contains('\n') { span.start..span.start + 1 } else { span.clone() }
+        let is_long = text.contains('\n') || text.len() > MAX_LINE;
+        if is_long && text.starts_with(['{', '[']) { span.start..span.start + 1 } else { span.clone() }
     }
 
     fn fields(&self, file: FileId) -> Fields {
@@ -370,7 +410,9 @@ fn element<'t, 'p>(mut typ: &'t Type, path: impl Iterator<Item = &'p ty_path::El
 
 /// The tags of an enum type.
 fn tags(typ: &Type) -> Vec<&str> {
-    let TypeF::Enum(rows) = &typ.typ else { return Vec::new() };
+    let TypeF::Enum(rows) = &typ.typ else {
+        return Vec::new();
+    };
     rows.iter()
         .filter_map(|row| match row {
             EnumRowsIteratorItem::Row(row) => Some(row.id.label()),
@@ -383,9 +425,9 @@ fn tags(typ: &Type) -> Vec<&str> {
 fn said(message: &str) -> &str {
     match message {
         "applied to this expression" => "",
-        "evaluated to this expression" => "the value comes from here",
+        "evaluated to this expression" => ORIGIN,
         "expected type" | "expected array element type" | "expected dictionary field type" | "expected field type" => {
-            "the contract stands here"
+            CONTRACT
         }
         message => message,
     }

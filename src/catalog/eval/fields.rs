@@ -1,5 +1,6 @@
 //! Where the fields of a record stand in a file, read from Nickel's syntax tree.
 
+use std::cmp::Reverse;
 use std::ops::Range;
 
 use nickel_lang_core::ast::pattern::PatternData;
@@ -43,12 +44,12 @@ impl Fields {
         self.0.iter().find(|field| field.path == path)
     }
 
-    /// The innermost field that holds these bytes.
+    /// The innermost field that holds these bytes; of `a.b = 1` it is `a.b`.
     pub fn at(&self, span: &Range<usize>) -> Option<&Field> {
         self.0
             .iter()
             .filter(|field| field.whole.start <= span.start && span.end <= field.whole.end)
-            .min_by_key(|field| field.whole.len())
+            .min_by_key(|field| (field.whole.len(), Reverse(field.path.len())))
     }
 
     /// The fields whose last name is this one.
@@ -114,7 +115,9 @@ impl Fields {
         let Some(whole) = range(def.pos) else { return };
         let mut path = parent.to_owned();
         for (index, elem) in def.path.iter().enumerate() {
-            let FieldPathElem::Ident(name) = elem else { return };
+            let FieldPathElem::Ident(name) = elem else {
+                return;
+            };
             path = join(&path, name.label());
             let last = index + 1 == def.path.len();
             let value = def.value.as_ref().filter(|_| last).and_then(|value| range(value.pos));
@@ -147,11 +150,7 @@ pub(super) fn last_name(path: &str) -> &str {
 /// The field names of the record contract that a file defines under this name, by a field or a `let`.
 pub(super) fn contract(ast: &Ast<'_>, name: &str) -> Option<Vec<String>> {
     definition(ast, name, 0).map(|record| {
-        record
-            .field_defs
-            .iter()
-            .filter_map(|def| def.root_as_ident().map(|name| name.label().to_owned()))
-            .collect()
+        record.field_defs.iter().filter_map(|def| def.root_as_ident().map(|name| name.label().to_owned())).collect()
     })
 }
 

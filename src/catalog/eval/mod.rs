@@ -63,6 +63,7 @@ pub struct Job {
 }
 
 /// What a file evaluated to.
+#[expect(clippy::large_enum_variant, reason = "nearly all records are workflows, and each is moved a few times")]
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Record {
     /// The catalog, merged with the overlays.
@@ -224,11 +225,7 @@ fn chunks<'a>(jobs: &'a [Job], sources: &dyn Sources, workers: usize) -> Vec<&'a
 }
 
 /// Runs `work` on each item, on as many threads as there are workers; the results come in the items' order.
-fn in_parallel<I: Sync + Copy, T: Send>(
-    items: &[I],
-    workers: usize,
-    work: impl Fn(I) -> T + Sync,
-) -> Vec<T> {
+fn in_parallel<I: Sync + Copy, T: Send>(items: &[I], workers: usize, work: impl Fn(I) -> T + Sync) -> Vec<T> {
     let next = AtomicUsize::new(0);
     let done = Mutex::new(Vec::new());
     let take_turns = || {

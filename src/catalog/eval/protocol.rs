@@ -62,8 +62,14 @@ pub(super) enum Reply {
 /// How a job ended.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) enum Finished {
-    Evaluated { imports: Vec<RelPath>, evaluated: Box<Evaluated> },
-    Failed { imports: Vec<RelPath>, findings: Vec<Diagnostic> },
+    Evaluated {
+        imports: Vec<RelPath>,
+        evaluated: Box<Evaluated>,
+    },
+    Failed {
+        imports: Vec<RelPath>,
+        findings: Vec<Diagnostic>,
+    },
     /// It imports a file that was not supplied.
     Missing(Missing),
 }

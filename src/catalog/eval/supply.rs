@@ -6,7 +6,7 @@ use std::fmt::Write;
 use super::protocol::{self, Missing, ROOT, Source};
 use super::{CATALOG, Overlay, Sources};
 use crate::diag::{Code, Diagnostic, Label};
-use crate::model::{PathError, RelPath};
+use crate::model::RelPath;
 
 /// Prefetching stops here; what is really imported beyond it is asked for.
 const MAX_PREFETCH: usize = 16 << 20;
@@ -55,7 +55,8 @@ impl<'a> Supply<'a> {
             let source = &self.known[self.searched];
             self.searched += 1;
             if source.place.ends_with(".ncl") {
-                let guesses: Vec<_> = imports(&source.text).filter_map(|path| target(&source.place, path).ok()).collect();
+                let guesses: Vec<_> =
+                    imports(&source.text).filter_map(|path| target(&source.place, path).ok()).collect();
                 for path in guesses {
                     // The worker asks for it again where it matters, and then the answer is reported.
                     let _ = self.add(&path);
@@ -65,18 +66,18 @@ impl<'a> Supply<'a> {
     }
 
     /// Adds the file that an import lacked. `sent` is the number of sources that the worker had.
-    pub fn resolve(&mut self, missing: &Missing, sent: usize) -> Result<(), Diagnostic> {
+    pub fn resolve(&mut self, missing: &Missing, sent: usize) -> Result<(), Box<Diagnostic>> {
         let found = match target(&missing.importer, &missing.path) {
             Ok(path) => match self.by_place.get(&protocol::place(&path)) {
                 Some(index) if *index < sent => {
                     let message = format!("`{path}` can't be imported in this format");
-                    Err(Diagnostic::new(Code::Import, message))
+                    Err(Box::new(Diagnostic::new(Code::Import, message)))
                 }
-                _ => self.add(&path).map_err(|finding| *finding),
+                _ => self.add(&path),
             },
             Err(reason) => Err(reason),
         };
-        found.map_err(|finding| self.at_import(finding, missing))
+        found.map_err(|finding| Box::new(self.at_import(*finding, missing)))
     }
 
     /// The import expression is the main place of what is wrong with it.
@@ -125,16 +126,17 @@ impl<'a> Supply<'a> {
 }
 
 /// The file that `path` means in the source at `importer`.
-fn target(importer: &str, path: &str) -> Result<RelPath, Diagnostic> {
-    let outside = |reason: &PathError| {
-        Diagnostic::new(Code::Import, "imports cannot leave the catalog").note(reason.to_string())
-    };
+fn target(importer: &str, path: &str) -> Result<RelPath, Box<Diagnostic>> {
     let Some(importer) = importer.strip_prefix(ROOT).and_then(|place| place.strip_prefix('/')) else {
-        return Err(Diagnostic::new(Code::Import, "an overlay from outside of the catalog can't import files")
-            .help("put the overlay into the catalog, or write out what it imports"));
+        let message = "an overlay from outside of the catalog can't import files";
+        let finding = Diagnostic::new(Code::Import, message);
+        return Err(Box::new(finding.help("put the overlay into the catalog, or write out what it imports")));
     };
     let folder = RelPath::new(importer).map(|importer| importer.parent().unwrap_or_default());
-    folder.and_then(|folder| folder.join(path)).map_err(|reason| outside(&reason))
+    folder.and_then(|folder| folder.join(path)).map_err(|reason| {
+        let finding = Diagnostic::new(Code::Import, "imports cannot leave the catalog");
+        Box::new(finding.note(reason.to_string()))
+    })
 }
 
 /// The paths behind each word `import`: no parser, a guess.

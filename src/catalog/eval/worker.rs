@@ -1,6 +1,6 @@
 //! The worker: a process that evaluates what it is sent, and can reach nothing else.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io::{self, BufReader, BufWriter, Read, StdoutLock, Write};
 use std::ops::Range;
 use std::panic::{self, AssertUnwindSafe};
@@ -36,8 +36,8 @@ const STACK: usize = 256 << 20;
 /// Deeper values than this are not searched for further errors.
 const PERMISSIVE_DEPTH: usize = 64;
 
-/// A record beyond this is not sent: no layer is so large by intent.
-const MAX_ANSWER: usize = 16 << 20;
+/// No record is so large by intent, and the host keeps thousands of them.
+const MAX_ANSWER: usize = 2 << 20;
 
 /// Reads a task from standard input, evaluates it, writes the replies to standard output, and exits.
 ///
@@ -78,10 +78,14 @@ pub fn worker_main() -> ! {
 }
 
 fn receive(mut from: impl Read) -> io::Result<Option<(Task, Vec<Source>)>> {
-    let Some(task) = protocol::read::<Task>(&mut from)? else { return Ok(None) };
+    let Some(task) = protocol::read::<Task>(&mut from)? else {
+        return Ok(None);
+    };
     let mut sources = Vec::new();
     for _ in 0..task.sources {
-        let Some(source) = protocol::read(&mut from)? else { return Ok(None) };
+        let Some(source) = protocol::read(&mut from)? else {
+            return Ok(None);
+        };
         sources.push(source);
     }
     Ok(Some((task, sources)))
@@ -103,7 +107,9 @@ fn confine(task: &Task) -> io::Result<()> {
             Ok(()) => {}
             // Some systems refuse to lower the address space below what is in use.
             Err(_) if cfg!(target_os = "macos") && matches!(resource, Resource::As) => {}
-            Err(error) => return Err(io::Error::other(format!("the worker can't be confined: {error}"))),
+            Err(error) => {
+                return Err(io::Error::other(format!("the worker can't be confined: {error}")));
+            }
         }
     }
     Ok(())
@@ -120,7 +126,8 @@ impl Output {
     fn done(&mut self, job: usize, finished: Finished) -> io::Result<()> {
         let mut message = protocol::encode(&Reply::Done(job, finished))?;
         if message.len() > MAX_ANSWER {
-            let findings = vec![Diagnostic::new(Code::LimitMemory, "the record is too large")];
+            let finding = Diagnostic::new(Code::LimitMemory, "the record is larger than 2 MiB");
+            let findings = vec![finding];
             message = protocol::encode(&Reply::Done(job, Finished::Failed { imports: Vec::new(), findings }))?;
         }
         protocol::send(&mut self.0, &message)
@@ -129,8 +136,11 @@ impl Output {
 
 /// What is known of the sources.
 pub(super) struct Library {
-    ids: HashMap<FileId, usize>,
     sources: Vec<Source>,
+    /// A text has an id for each format that it may be imported in.
+    ids: HashMap<FileId, usize>,
+    /// Where each text lies as Nickel.
+    nickel: BTreeMap<String, FileId>,
 }
 
 impl Library {
@@ -138,14 +148,14 @@ impl Library {
         self.ids.get(&id).map(|index| &self.sources[*index])
     }
 
+    /// All Nickel sources, in the order of their places.
+    pub fn all(&self) -> impl Iterator<Item = (FileId, &Source)> {
+        self.nickel.values().filter_map(|id| Some((*id, self.source(*id)?)))
+    }
+
     /// The text that people know as this file.
     pub fn shown(&self, file: &RelPath) -> Option<FileId> {
         self.all().find(|(_, source)| source.file.as_ref() == Some(file) && source.shown.is_some()).map(|(id, _)| id)
-    }
-
-    /// All Nickel sources.
-    pub fn all(&self) -> impl Iterator<Item = (FileId, &Source)> {
-        self.ids.iter().map(|(id, index)| (*id, &self.sources[*index]))
     }
 }
 
@@ -173,11 +183,11 @@ fn work(task: &Task, sources: Vec<Source>) -> io::Result<()> {
     }
     protocol::write(&mut out.0, &Reply::Ready)?;
 
-    let (library, places) = register(&mut context, sources);
+    let library = register(&mut context, sources);
     let mut prepared = Vec::new();
     let mut broken: HashMap<FileId, Broken> = HashMap::new();
     for (index, job) in task.jobs.iter().enumerate() {
-        let Some(id) = places.get(&protocol::place(&job.path)).copied() else {
+        let Some(id) = library.nickel.get(&protocol::place(&job.path)).copied() else {
             return Err(io::Error::other("a job without its source"));
         };
         out.begin(index)?;
@@ -195,10 +205,11 @@ fn work(task: &Task, sources: Vec<Source>) -> io::Result<()> {
     for (index, id, value) in prepared {
         let job = &task.jobs[index];
         out.begin(index)?;
-        let closure = machine.import_resolver().import_data.transitive_imports(id);
+        let mut closure = machine.import_resolver().import_data.transitive_imports(id);
+        closure.insert(id);
         let imports = imports(machine.import_resolver(), &library, id, job);
         // A file that failed to prepare is half prepared for the next one that imports it.
-        let culprit = closure.iter().chain([&id]).filter(|id| broken.contains_key(id)).min();
+        let culprit = closure.iter().filter(|id| broken.contains_key(id)).min();
         let finished = match culprit.and_then(|id| broken.get(id)) {
             Some(why) => why.clone().finish(imports),
             None => match evaluate(&mut machine, &library, id, job, value) {
@@ -212,11 +223,10 @@ fn work(task: &Task, sources: Vec<Source>) -> io::Result<()> {
     out.0.flush()
 }
 
-/// Makes the sources importable, and says where each one is.
-fn register(context: &mut Context, sources: Vec<Source>) -> (Library, HashMap<String, FileId>) {
-    let mut library = Library { ids: HashMap::new(), sources };
-    let mut places = HashMap::new();
-    for (index, source) in library.sources.iter().enumerate() {
+/// Makes the sources importable.
+fn register(context: &mut Context, sources: Vec<Source>) -> Library {
+    let (mut ids, mut nickel) = (HashMap::new(), BTreeMap::new());
+    for (index, source) in sources.iter().enumerate() {
         // Path and format together are the identity of a source: `import "x.json" as 'Text` is another one.
         let formats: &[InputFormat] = match InputFormat::from_path(&source.place) {
             Some(InputFormat::Nickel) => &[InputFormat::Nickel, InputFormat::Text],
@@ -225,13 +235,13 @@ fn register(context: &mut Context, sources: Vec<Source>) -> (Library, HashMap<St
         for format in formats {
             let key = SourcePath::Path(source.place.clone().into(), *format);
             let id = context.import_resolver.sources.add_string(key, source.text.clone());
-            library.ids.insert(id, index);
+            ids.insert(id, index);
             if *format == InputFormat::Nickel {
-                places.insert(source.place.clone(), id);
+                nickel.insert(source.place.clone(), id);
             }
         }
     }
-    (library, places)
+    Library { sources, ids, nickel }
 }
 
 /// The files of the catalog that a job imports, sorted.

@@ -1,0 +1,533 @@
+//! Evaluation through real worker processes, on sources in memory.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use lamina::catalog::eval::{self, Evaluated, Job, Kind, Limits, Outcome, Overlay, Record, Sources, WorkerCommand};
+use lamina::catalog::raw;
+use lamina::diag::{Code, Diagnostic};
+use lamina::model::RelPath;
+
+/// A catalog in memory: the real schemas and `catalog/`, and what a test adds.
+struct Memory(BTreeMap<String, Arc<str>>);
+
+impl Sources for Memory {
+    fn text(&self, path: &RelPath) -> Result<Arc<str>, Box<Diagnostic>> {
+        let missing = || Box::new(Diagnostic::new(Code::Import, format!("`{path}` does not exist")));
+        self.0.get(path.as_str()).cloned().ok_or_else(missing)
+    }
+}
+
+impl Memory {
+    fn new() -> Self {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let mut files = BTreeMap::new();
+        for folder in ["schemas", "catalog", "adrs", "layers/rust"] {
+            for entry in fs::read_dir(root.join(folder)).expect("the repository's own catalog is there") {
+                let path = entry.expect("its folders can be read").path();
+                if path.extension().is_some_and(|extension| extension == "ncl") {
+                    let name = path.strip_prefix(root).expect("it lies below the root").to_str().expect("ASCII");
+                    files.insert(name.to_owned(), fs::read_to_string(&path).expect("a text").into());
+                }
+            }
+        }
+        Self(files)
+    }
+
+    fn with(mut self, path: &str, text: impl Into<Arc<str>>) -> Self {
+        self.0.insert(path.to_owned(), text.into());
+        self
+    }
+
+    /// Adds a layer.
+    fn layer(self, name: &str, text: impl Into<Arc<str>>) -> Self {
+        self.with(&format!("layers/{name}/workflow.ncl"), text)
+    }
+
+    fn line(&self, finding: &Diagnostic) -> (String, usize) {
+        let label = finding.labels.first().expect("a place");
+        (label.file.clone(), self.0[&label.file][..label.span.start].matches('\n').count() + 1)
+    }
+
+    fn run(&self, jobs: &[Job], overlays: &[Overlay]) -> Vec<Outcome> {
+        let worker = WorkerCommand { program: env!("CARGO_BIN_EXE_lamina").into(), args: vec!["__evaluate".into()] };
+        let limits = Limits { time: Duration::from_secs(2), memory_mb: 1024, workers: 2 };
+        let outcomes = eval::evaluate(jobs, self, overlays, &limits, &worker).expect("workers start");
+        assert_eq!(jobs, outcomes.iter().map(|outcome| outcome.job.clone()).collect::<Vec<_>>());
+        for finding in outcomes.iter().filter_map(|outcome| outcome.result.as_ref().err()).flatten() {
+            assert!(!format!("{finding:?}").contains("<catalog>"), "{finding:#?}");
+            assert!(finding.main_file().is_some(), "{finding:#?}");
+        }
+        outcomes
+    }
+
+    /// The findings of one layer. A second layer in the batch evaluates all the same.
+    fn findings(&self, name: &str) -> Vec<Diagnostic> {
+        let [outcome, next] = self.run(&[layer(name), layer("rust")], &[]).try_into().expect("two jobs");
+        assert!(next.result.is_ok(), "{:#?}", next.result);
+        outcome.result.err().unwrap_or_default()
+    }
+}
+
+fn job(kind: Kind, path: &str) -> Job {
+    Job { kind, path: RelPath::new(path).expect("a path inside") }
+}
+
+fn layer(name: &str) -> Job {
+    job(Kind::Workflow, &format!("layers/{name}/workflow.ncl"))
+}
+
+/// A layer with everything that is mandatory, and `more`.
+fn workflow(name: &str, more: &str) -> String {
+    format!(
+        r#"let {{ Workflow, .. }} = import "../../schemas/workflow.ncl" in
+{{
+  layer = "{name}",
+  class = 'toolchain,
+  summary = "a test",
+  build_base = {{ image = "debian:trixie-slim" }},
+  runtime_base = {{ layer = "rust" }},
+  {more}
+}} | Workflow
+"#
+    )
+}
+
+fn evaluated(outcome: &Outcome) -> &Evaluated {
+    outcome.result.as_ref().unwrap_or_else(|findings| panic!("{findings:#?}"))
+}
+
+fn as_workflow(outcome: &Outcome) -> &raw::Workflow {
+    match &evaluated(outcome).record {
+        Record::Workflow(workflow) => workflow,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn overlay(path: Option<&str>, text: &str) -> Overlay {
+    let path = path.map(|path| RelPath::new(path).expect("a path inside"));
+    Overlay { name: "the-overlay.ncl".to_owned(), path, text: text.into() }
+}
+
+/// The only finding of a layer `x` with this text has this code, names the file, and says these words.
+#[track_caller]
+fn assert_single(text: impl Into<Arc<str>>, code: Code, words: &str) -> Diagnostic {
+    let findings = Memory::new().layer("x", text).findings("x");
+    let [finding] = <[_; 1]>::try_from(findings).expect("one finding");
+    assert_eq!(finding.code, code, "{finding:#?}");
+    assert_eq!(finding.main_file(), Some("layers/x/workflow.ncl"), "{finding:#?}");
+    assert_eq!(finding.layer.as_deref(), Some("x"));
+    assert!(finding.message.contains(words), "{finding:#?}");
+    finding
+}
+
+// What evaluates
+
+#[test]
+fn the_rust_layer_evaluates() {
+    let outcomes = Memory::new().run(&[layer("rust")], &[]);
+    let workflow = as_workflow(&outcomes[0]);
+    assert_eq!(workflow.layer, "rust");
+    assert_eq!(workflow.class, raw::Class::Toolchain);
+    assert!(workflow.build_base.image.as_ref().is_some_and(|image| image.starts_with("rust:")));
+    assert_eq!(workflow.build.dockerfile, "Dockerfile");
+    assert_eq!(workflow.build.resources.memory_mb, 2048.0);
+    assert_eq!(workflow.build.args["CARGO_CHEF_VERSION"], "0.1.78");
+    assert_eq!(workflow.cooked, None);
+
+    let imports: Vec<_> = outcomes[0].imports.iter().map(RelPath::as_str).collect();
+    let expected = ["catalog/catalog.ncl", "schemas/build_directives.ncl", "schemas/catalog.ncl", "schemas/types.ncl"];
+    assert_eq!(imports, [&expected[..], &["schemas/workflow.ncl"]].concat());
+}
+
+#[test]
+fn spans_lead_to_the_fields() {
+    let memory = Memory::new();
+    let outcomes = memory.run(&[layer("rust")], &[]);
+    let text = &memory.0["layers/rust/workflow.ncl"];
+    let spans = &evaluated(&outcomes[0]).spans;
+    let at = |path: &str| {
+        let (_, span) = spans.iter().find(|(candidate, _)| candidate == path).expect(path);
+        &text[span.start as usize..span.end as usize]
+    };
+    assert_eq!(at("layer"), "\"rust\"");
+    assert_eq!(at("build.args.CARGO_CHEF_VERSION"), "\"0.1.78\"");
+    assert_eq!(at("tools_provided[1].probe"), "[\"rustc\", \"--version\"]");
+    assert_eq!(at("build.resources.memory_mb"), "2048");
+    assert!(at("").starts_with("{\n  layer") && at("").ends_with('}'));
+    assert!(spans.is_sorted_by(|a, b| a.0 < b.0));
+}
+
+#[test]
+fn catalog_axioms_and_decisions_evaluate() {
+    let adrs = ["001-distinct-bases", "002-native-deps-declared", "003-directives-apart-from-runner"];
+    let mut jobs = vec![job(Kind::Catalog, "catalog/catalog.ncl"), job(Kind::Axioms, "catalog/axioms.ncl")];
+    jobs.extend(adrs.map(|name| job(Kind::Adr, &format!("adrs/{name}.ncl"))));
+    for (index, outcome) in Memory::new().run(&jobs, &[]).iter().enumerate() {
+        match (&evaluated(outcome).record, index) {
+            (Record::Catalog(catalog), 0) => assert_eq!(catalog.debian.release, "trixie"),
+            (Record::Axioms(axioms), 1) => assert_eq!(axioms.len(), 3),
+            (Record::Adr(adr), _) => assert_eq!(adr.id, format!("{:03}", index - 1)),
+            (other, _) => panic!("{other:?}"),
+        }
+    }
+}
+
+#[test]
+fn a_batch_in_several_workers_keeps_its_order() {
+    let names: Vec<_> = (0..130).map(|number| format!("layer-{number}")).collect();
+    let memory = names.iter().fold(Memory::new(), |memory, name| memory.layer(name, workflow(name, "")));
+    let jobs: Vec<_> = names.iter().map(|name| layer(name)).collect();
+    for (name, outcome) in names.iter().zip(memory.run(&jobs, &[])) {
+        assert_eq!(as_workflow(&outcome).layer, *name);
+    }
+}
+
+#[test]
+fn other_formats_can_be_imported() {
+    let more = r#"
+  docs = import "docs.md" as 'Text,
+  build.args = import "args.json",
+  tools_provided = [{ name = import "name.txt", probe = (import "probe.yaml").probe }],"#;
+    let memory = Memory::new()
+        .layer("x", workflow("x", more))
+        .with("layers/x/docs.md", "# Documentation")
+        .with("layers/x/args.json", r#"{"A": "1"}"#)
+        .with("layers/x/name.txt", "tool")
+        .with("layers/x/probe.yaml", "probe: [tool, --version]");
+    let outcomes = memory.run(&[layer("x")], &[]);
+    let workflow = as_workflow(&outcomes[0]);
+    assert_eq!(workflow.docs.as_deref(), Some("# Documentation"));
+    assert_eq!(workflow.build.args["A"], "1");
+    assert_eq!(workflow.tools_provided[0].probe, ["tool", "--version"]);
+    assert!(outcomes[0].imports.iter().any(|path| path.as_str() == "layers/x/probe.yaml"));
+}
+
+#[test]
+fn imports_that_a_glance_at_the_text_misses_are_asked_for() {
+    let memory = Memory::new()
+        .layer("x", workflow("x", "docs = (import \"\\u{61}.ncl\").docs,"))
+        .layer("y", workflow("y", "docs = (import \"\\u{61}.ncl\").docs,").replace("../../", "../../../layers/../../"))
+        .with("layers/x/a.ncl", "import \"\\u{62}.ncl\"")
+        .with("layers/x/b.ncl", "{ docs = \"found\" }");
+    let outcomes = memory.run(&[layer("x"), layer("rust"), layer("y")], &[]);
+    assert_eq!(as_workflow(&outcomes[0]).docs.as_deref(), Some("found"));
+    assert_eq!(as_workflow(&outcomes[1]).layer, "rust");
+    let findings = outcomes[2].result.as_ref().expect_err("it leaves the catalog on its way");
+    assert!(findings[0].message.contains("cannot leave the catalog"), "{findings:#?}");
+}
+
+// Overlays
+
+#[test]
+fn an_overlay_shows_in_catalog_and_layers() {
+    let jobs = [job(Kind::Catalog, "catalog/catalog.ncl"), layer("rust")];
+    let outcomes = Memory::new().run(&jobs, &[overlay(None, "{ rust.version = \"1.90.0\" }")]);
+    let Record::Catalog(catalog) = &evaluated(&outcomes[0]).record else { panic!("{outcomes:#?}") };
+    assert_eq!(catalog.rust.version, "1.90.0");
+    assert_eq!(as_workflow(&outcomes[1]).build_base.image.as_deref(), Some("rust:1.90.0-slim-trixie"));
+    assert_eq!(outcomes[1].imports, Memory::new().run(&[layer("rust")], &[])[0].imports);
+    assert!(outcomes[0].imports.iter().all(|path| path.as_str().starts_with("schemas/")));
+}
+
+#[test]
+fn what_is_wrong_in_an_overlay_is_shown_there() {
+    for (text, code, field) in [
+        ("{\n regestry = \"x\" }", Code::UnknownField, "regestry"),
+        ("{\n rust.versoin = \"1.90.0\" }", Code::UnknownField, "rust.versoin"),
+        ("{\n rust.version = 1 }", Code::Contract, "rust.version"),
+        ("{\n rust = }", Code::Syntax, ""),
+        ("{\n registry = import \"/etc/passwd\" as 'Text }", Code::Import, ""),
+        ("{\n registry = import \"../schemas/types.ncl\" }", Code::Import, ""),
+    ] {
+        let outcomes = Memory::new().run(&[layer("rust")], &[overlay(None, text)]);
+        let findings = outcomes[0].result.as_ref().expect_err(text);
+        let label = &findings[0].labels[0];
+        assert_eq!((findings[0].code, label.file.as_str()), (code, "the-overlay.ncl"), "{findings:#?}");
+        assert!(label.span.start > 1, "{findings:#?}");
+        assert_eq!(findings[0].field.as_deref().unwrap_or(""), field, "{findings:#?}");
+    }
+}
+
+#[test]
+fn an_overlay_in_the_catalog_can_import() {
+    let memory = Memory::new().with("catalog/overlays/version.ncl", "\"1.90.0\"");
+    let overlay = overlay(Some("catalog/overlays/ci.ncl"), "{ rust.version = import \"version.ncl\" }");
+    let outcomes = memory.run(&[layer("rust")], &[overlay]);
+    assert_eq!(as_workflow(&outcomes[0]).build_base.image.as_deref(), Some("rust:1.90.0-slim-trixie"));
+    let imports: Vec<_> = outcomes[0].imports.iter().map(RelPath::as_str).collect();
+    assert!(imports.contains(&"catalog/overlays/version.ncl") && !imports.contains(&"catalog/overlays/ci.ncl"));
+}
+
+// Mistakes
+
+#[test]
+fn all_mistakes_of_a_file_are_reported_in_its_order() {
+    let text = r#"let { Workflow, .. } = import "../../schemas/workflow.ncl" in
+{
+  layer = "X_y",
+  class = 'toolchian,
+  summary = 42,
+  build_base = { image = "debian:trixie-slim", layer = "rust" },
+  tools_provided = [
+    { name = "ok", probe = ["a"] },
+    { name = "bad name", probe = [] },
+  ],
+  artifact_paths = [{ path = "/a" }, { path = "relative" }],
+  build = {
+    resources = { memory_mb = 1.5, cpu = -1 },
+    args.X = 3,
+  },
+} | Workflow
+"#;
+    let memory = Memory::new().layer("x", text);
+    let findings = memory.findings("x");
+    let found: Vec<_> = findings
+        .iter()
+        .map(|finding| (memory.line(finding).1, finding.code, finding.field.as_deref().unwrap_or("")))
+        .collect();
+    let expected = [
+        (2, Code::MissingField, "runtime_base"),
+        (3, Code::Contract, "layer"),
+        (4, Code::Contract, "class"),
+        (5, Code::Contract, "summary"),
+        (6, Code::Contract, "build_base"),
+        (9, Code::Contract, "tools_provided[1].name"),
+        (9, Code::Contract, "tools_provided[1].probe"),
+        (11, Code::Contract, "artifact_paths[1].path"),
+        (13, Code::Contract, "build.resources.memory_mb"),
+        (13, Code::Contract, "build.resources.cpu"),
+        (14, Code::Contract, "build.args.X"),
+    ];
+    assert_eq!(found, expected, "{findings:#?}");
+    assert!(findings.iter().all(|finding| finding.main_file() == Some("layers/x/workflow.ncl")));
+    assert_eq!(findings[1].message, "a layer name is kebab-case");
+    assert!(findings[1].notes[0].contains("single dashes"));
+    assert_eq!(findings[2].help, ["did you mean `'toolchain`?"]);
+    assert!(findings[2].labels[1].file == "schemas/workflow.ncl");
+}
+
+#[test]
+fn a_string_for_a_tag() {
+    let text = workflow("x", "").replace("'toolchain", "\"toolchain\"");
+    let finding = assert_single(text, Code::Contract, "expected an enum");
+    assert_eq!(finding.help, ["write `'toolchain`, without quotes"]);
+    assert_eq!(finding.field.as_deref(), Some("class"));
+}
+
+#[test]
+fn unknown_fields_are_shown_where_they_stand() {
+    for (more, field, help) in [
+        ("sumary = 1,", "sumary", "did you mean `summary`?"),
+        ("build.resource = {},", "build.resource", "did you mean `resources`?"),
+        ("tools_provided = [{ name = \"a\", prob = [\"a\"] }],", "tools_provided[0].prob", "did you mean `probe`?"),
+    ] {
+        let text = workflow("x", more);
+        let finding = assert_single(text.clone(), Code::UnknownField, "unknown field");
+        let name = field.rsplit('.').next().expect("a name");
+        assert_eq!(&text[finding.labels[0].span.clone()], name);
+        assert_eq!(finding.field.as_deref(), Some(field));
+        assert_eq!(finding.help, [help]);
+    }
+}
+
+#[test]
+fn mistakes_by_code() {
+    let contract_forgotten = workflow("x", "").replace("} | Workflow", "}");
+    for (text, code, words) in [
+        (workflow("x", "layer = \"y\","), Code::MergeConflict, "non mergeable"),
+        (workflow("x", "\n").replace("class =", "class"), Code::Syntax, "unexpected token"),
+        (String::new(), Code::Syntax, "unexpected end of file"),
+        (contract_forgotten, Code::ContractNotApplied, "missing field"),
+        ("{ a = fun x => x }".to_owned(), Code::ContractNotApplied, "a function is no data"),
+        ("let x : Number = \"s\" in { a = x }".to_owned(), Code::Type, "incompatible types"),
+        ("{ a = b }".to_owned(), Code::Evaluation, "unbound identifier"),
+        ("{ a = 1 + \"x\" }".to_owned(), Code::Evaluation, "type error"),
+        ("import \"nothing.ncl\"".to_owned(), Code::Import, "does not exist"),
+        ("import \"workflow.ncl\"".to_owned(), Code::Recursion, "infinite recursion"),
+        (workflow("x", "build.resources.cpu = 1e400,"), Code::Contract, "out of range"),
+    ] {
+        assert_single(text, code, words);
+    }
+}
+
+#[test]
+fn a_broken_import_is_shown_in_its_file_for_each_importer() {
+    for (text, code) in [("{ a = ", Code::Syntax), ("{ a : Number = \"x\" }", Code::Type)] {
+        let more = "docs = (import \"../shared.ncl\").a,";
+        let memory = Memory::new()
+            .layer("x", workflow("x", more))
+            .layer("y", workflow("y", more))
+            .with("layers/shared.ncl", text);
+        for outcome in memory.run(&[layer("x"), layer("y")], &[]) {
+            let findings = outcome.result.expect_err("a broken import");
+            assert_eq!((findings[0].code, findings[0].main_file()), (code, Some("layers/shared.ncl")), "{findings:#?}");
+        }
+    }
+}
+
+#[test]
+fn broken_data_is_shown_where_it_is_broken() {
+    for (name, text) in [("a.json", "{\n \"a\": }"), ("a.toml", "a = 1\nb ="), ("a.yaml", "a: 1\n b: [")] {
+        let memory = Memory::new().layer("x", format!("import \"{name}\"")).with(&format!("layers/x/{name}"), text);
+        let findings = memory.findings("x");
+        assert_eq!(findings.len(), 1, "{findings:#?}");
+        assert_eq!(findings[0].code, Code::Syntax, "{findings:#?}");
+        assert!(findings[0].labels.iter().any(|label| label.file.starts_with("layers/x/")), "{findings:#?}");
+    }
+}
+
+#[test]
+fn a_bomb_that_layers_share_ends_each_of_them() {
+    let more = "docs = import \"../bomb.ncl\",";
+    let memory = Memory::new()
+        .layer("x", workflow("x", more))
+        .layer("y", workflow("y", more))
+        .with("layers/bomb.ncl", format!("{}1{}", "[".repeat(100_000), "]".repeat(100_000)));
+    let outcomes = memory.run(&[layer("x"), layer("rust"), layer("y")], &[]);
+    assert_limit(outcomes[0].result.as_ref().expect_err("a bomb"), "shared");
+    assert!(outcomes[1].result.is_ok());
+    assert!(outcomes[2].result.is_err());
+}
+
+#[test]
+fn a_record_that_is_too_large_is_not_sent() {
+    let more = "docs = let text = import \"text.txt\" in text ++ text ++ text,";
+    let memory = Memory::new().layer("x", workflow("x", more)).with("layers/x/text.txt", "x".repeat(1 << 20));
+    let findings = memory.findings("x");
+    assert_eq!(
+        (findings[0].code, findings[0].message.as_str()),
+        (Code::LimitMemory, "the record is larger than 2 MiB")
+    );
+}
+
+#[test]
+fn a_missing_import_of_a_shared_file_fails_each_importer() {
+    let more = "docs = (import \"../shared.ncl\").a,";
+    let memory = Memory::new()
+        .layer("x", workflow("x", more))
+        .layer("y", workflow("y", more))
+        .with("layers/shared.ncl", "{ a = import \"nothing.ncl\" }");
+    for outcome in memory.run(&[layer("x"), layer("y")], &[]) {
+        let findings = outcome.result.expect_err("a missing import");
+        assert_eq!((findings[0].code, findings[0].main_file()), (Code::Import, Some("layers/shared.ncl")));
+    }
+}
+
+#[test]
+fn a_job_without_its_file() {
+    let outcomes = Memory::new().run(&[layer("nowhere"), layer("rust")], &[]);
+    assert_eq!(outcomes[0].result.as_ref().expect_err("no file")[0].main_file(), Some("layers/nowhere/workflow.ncl"));
+    assert!(outcomes[1].result.is_ok());
+}
+
+// Hostile input: each is a finding, and the next layer evaluates
+
+#[test]
+fn imports_cannot_leave_the_catalog() {
+    for text in [
+        "import \"/etc/passwd\" as 'Text",
+        "let { x ? import \"/etc/passwd\" as 'Text } = {} in x",
+        "import \"../../../etc/passwd\" as 'Text",
+        "import \"/proc/self/environ\" as 'Text",
+    ] {
+        let finding = assert_single(text, Code::Import, "imports cannot leave the catalog");
+        let place = &text[finding.labels[0].span.clone()];
+        assert!(place.starts_with("import"), "{place}");
+    }
+}
+
+#[test]
+fn endless_evaluation_is_ended() {
+    for text in [
+        "let rec f = fun x => f (x + 1) in f 0",
+        "let rec f = fun n => { next = f (n + 1) } in f 0",
+        "{ a = 1e1000000000 }",
+        "{ a = std.number.pow 10 1000000000 }",
+        "let rec f = fun n => if n == 0 then {} else let half = f (n - 1) in { l = half, r = half } in f 40",
+    ] {
+        let findings = Memory::new().layer("x", text).findings("x");
+        assert_limit(&findings, text);
+    }
+}
+
+#[test]
+fn memory_is_bounded() {
+    for text in [
+        "let rec f = fun n s => if n == 0 then s else f (n - 1) (s ++ s) in { a = f 40 \"aaaaaaaa\" }",
+        "{ a = std.array.replicate 1e8 \"x\" }",
+        "{ a = std.string.join \"\" (std.array.replicate 1e7 \"0123456789\") }",
+    ] {
+        let findings = Memory::new().layer("x", text).findings("x");
+        assert_limit(&findings, text);
+    }
+}
+
+#[test]
+fn yaml_anchors_are_bounded() {
+    let mut bomb = String::from("a0: &a0 [x, x, x, x, x, x, x, x, x]\n");
+    for level in 1..10 {
+        let items = vec![format!("*a{}", level - 1); 9].join(", ");
+        bomb.push_str(&format!("a{level}: &a{level} [{items}]\n"));
+    }
+    let memory = Memory::new().layer("x", "{ a = import \"bomb.yaml\" }").with("layers/x/bomb.yaml", bomb);
+    assert_limit(&memory.findings("x"), "a YAML bomb");
+}
+
+#[track_caller]
+fn assert_limit(findings: &[Diagnostic], what: &str) {
+    let [finding] = findings else { panic!("{what}: {findings:#?}") };
+    assert!(matches!(finding.code, Code::LimitTime | Code::LimitMemory | Code::LimitDepth), "{what}: {finding:#?}");
+    assert_eq!(finding.main_file(), Some("layers/x/workflow.ncl"), "{what}");
+}
+
+#[test]
+fn depth_is_bounded() {
+    // In a debug build, frames are large: what is fine for a release build may be too deep here.
+    for depth in [2_000, 100_000] {
+        for text in [
+            format!("{}1{}", "[".repeat(depth), "]".repeat(depth)),
+            format!("{}1{}", "{a=".repeat(depth), "}".repeat(depth)),
+            format!("{{ a = {}1 }}", "1+".repeat(depth)),
+            format!("{{ a = {}1 }}", "let x = 1 in ".repeat(depth)),
+            format!("{{ a = {{}}{} }}", ".a".repeat(depth)),
+        ] {
+            let findings = Memory::new().layer("x", text.as_str()).findings("x");
+            assert!(!findings.is_empty(), "{}", &text[..20]);
+            assert_eq!(findings[0].main_file(), Some("layers/x/workflow.ncl"));
+        }
+    }
+}
+
+#[test]
+fn a_cycle_of_imports_with_a_value_is_fine() {
+    let memory = Memory::new()
+        .layer("x", workflow("x", "docs = (import \"a.ncl\").docs,"))
+        .with("layers/x/a.ncl", "{ docs = \"found\", other = (import \"b.ncl\").other }")
+        .with("layers/x/b.ncl", "{ docs = (import \"a.ncl\").docs, other = 1 }");
+    assert_eq!(as_workflow(&memory.run(&[layer("x")], &[])[0]).docs.as_deref(), Some("found"));
+}
+
+#[test]
+fn after_five_culprits_the_rest_is_left_alone() {
+    let names: Vec<_> = (0..7).map(|number| format!("bomb-{number}")).collect();
+    let text = format!("{}1{}", "[".repeat(100_000), "]".repeat(100_000));
+    let memory = names.iter().fold(Memory::new(), |memory, name| memory.layer(name, text.as_str()));
+    let jobs: Vec<_> = names.iter().map(|name| layer(name)).collect();
+    let outcomes = memory.run(&jobs, &[]);
+    let codes: Vec<_> = outcomes.iter().map(|o| o.result.as_ref().expect_err("a bomb")[0].code).collect();
+    assert!(codes[..5].iter().all(|code| [Code::LimitDepth, Code::LimitTime].contains(code)), "{codes:?}");
+    assert_eq!(codes[5..], [Code::NotEvaluated; 2]);
+}
+
+#[test]
+fn a_worker_that_is_none_is_an_error() {
+    for (program, args) in [("/nonexistent", vec![]), ("/bin/false", vec![]), ("/bin/echo", vec!["x".to_owned(); 9])] {
+        let worker = WorkerCommand { program: program.into(), args };
+        let result = eval::evaluate(&[layer("rust")], &Memory::new(), &[], &Limits::default(), &worker);
+        assert!(result.is_err(), "{program}");
+    }
+}
