@@ -344,6 +344,7 @@ fn mistakes_by_code() {
         (contract_forgotten, Code::ContractNotApplied, "missing field"),
         ("{ a = fun x => x }".to_owned(), Code::ContractNotApplied, "a function is no data"),
         ("let x : Number = \"s\" in { a = x }".to_owned(), Code::Type, "incompatible types"),
+        ("{ a = b }".to_owned(), Code::Evaluation, "unbound identifier"),
         ("{ a = 1 + \"x\" }".to_owned(), Code::Evaluation, "type error"),
         ("import \"nothing.ncl\"".to_owned(), Code::Import, "does not exist"),
         ("import \"workflow.ncl\"".to_owned(), Code::Recursion, "infinite recursion"),
@@ -366,6 +367,41 @@ fn a_broken_import_is_shown_in_its_file_for_each_importer() {
             assert_eq!((findings[0].code, findings[0].main_file()), (code, Some("layers/shared.ncl")), "{findings:#?}");
         }
     }
+}
+
+#[test]
+fn broken_data_is_shown_where_it_is_broken() {
+    for (name, text) in [("a.json", "{\n \"a\": }"), ("a.toml", "a = 1\nb ="), ("a.yaml", "a: 1\n b: [")] {
+        let memory = Memory::new().layer("x", format!("import \"{name}\"")).with(&format!("layers/x/{name}"), text);
+        let findings = memory.findings("x");
+        assert_eq!(findings.len(), 1, "{findings:#?}");
+        assert_eq!(findings[0].code, Code::Syntax, "{findings:#?}");
+        assert!(findings[0].labels.iter().any(|label| label.file.starts_with("layers/x/")), "{findings:#?}");
+    }
+}
+
+#[test]
+fn a_bomb_that_layers_share_ends_each_of_them() {
+    let more = "docs = import \"../bomb.ncl\",";
+    let memory = Memory::new()
+        .layer("x", workflow("x", more))
+        .layer("y", workflow("y", more))
+        .with("layers/bomb.ncl", format!("{}1{}", "[".repeat(100_000), "]".repeat(100_000)));
+    let outcomes = memory.run(&[layer("x"), layer("rust"), layer("y")], &[]);
+    assert_limit(outcomes[0].result.as_ref().expect_err("a bomb"), "shared");
+    assert!(outcomes[1].result.is_ok());
+    assert!(outcomes[2].result.is_err());
+}
+
+#[test]
+fn a_record_that_is_too_large_is_not_sent() {
+    let more = "docs = let text = import \"text.txt\" in text ++ text ++ text,";
+    let memory = Memory::new().layer("x", workflow("x", more)).with("layers/x/text.txt", "x".repeat(1 << 20));
+    let findings = memory.findings("x");
+    assert_eq!(
+        (findings[0].code, findings[0].message.as_str()),
+        (Code::LimitMemory, "the record is larger than 2 MiB")
+    );
 }
 
 #[test]
@@ -397,6 +433,7 @@ fn imports_cannot_leave_the_catalog() {
         "let { x ? import \"/etc/passwd\" as 'Text } = {} in x",
         "import \"../../../etc/passwd\" as 'Text",
         "import \"/proc/self/environ\" as 'Text",
+        "import \"/dev/zero\" as 'Text",
     ] {
         let finding = assert_single(text, Code::Import, "imports cannot leave the catalog");
         let place = &text[finding.labels[0].span.clone()];

@@ -9,6 +9,7 @@ use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
+use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::eval::{Job, Overlay, Record};
@@ -18,7 +19,7 @@ use crate::tree::{Hash, sha256};
 
 /// Changes with the layout of the file, the records, and how evaluation goes about its work.
 const FORMAT: &str =
-    concat!("lamina evaluation cache 1, lamina ", env!("CARGO_PKG_VERSION"), ", nickel-lang-core 0.19.0");
+    concat!("lamina evaluation cache 2, lamina ", env!("CARGO_PKG_VERSION"), ", nickel-lang-core 0.19.0");
 
 /// How many versions of a file's record are kept: enough for a work tree and a few revisions.
 const VERSIONS: usize = 4;
@@ -44,15 +45,20 @@ pub struct Entry {
     pub spans: Spans,
 }
 
+/// How many entries are encoded together. Shards are decoded side by side.
+const SHARD: usize = 512;
+
 /// The file's layout. Imports are shared by most entries, so they are numbers into a table.
-#[derive(Serialize, Deserialize)]
+#[derive(Default, Serialize, Deserialize)]
 struct Stored {
     files: Vec<(RelPath, Hash)>,
-    entries: Vec<(Job, StoredEntry)>,
+    /// Each an encoded list of [`StoredEntry`].
+    shards: Vec<Vec<u8>>,
 }
 
 #[derive(Serialize, Deserialize)]
 struct StoredEntry {
+    job: Job,
     hash: Hash,
     imports: Vec<u32>,
     record: Record,
@@ -123,27 +129,28 @@ impl Cache {
 }
 
 fn encode(entries: &HashMap<Job, Vec<Entry>>) -> postcard::Result<Vec<u8>> {
-    let mut stored = Stored { files: Vec::new(), entries: Vec::new() };
-    let mut numbers: HashMap<(RelPath, Hash), u32> = HashMap::new();
+    let mut files = Vec::new();
+    let mut numbers: HashMap<&(RelPath, Hash), u32> = HashMap::new();
+    let mut stored = Vec::new();
     for (job, versions) in entries {
         for entry in versions {
-            let mut number = |import: &(RelPath, Hash)| match numbers.get(import) {
-                Some(number) => *number,
-                None => {
-                    let number = u32::try_from(stored.files.len()).unwrap_or(u32::MAX);
-                    stored.files.push(import.clone());
-                    numbers.insert(import.clone(), number);
-                    number
-                }
+            let number = |import| {
+                *numbers.entry(import).or_insert_with(|| {
+                    files.push(import.clone());
+                    u32::try_from(files.len() - 1).unwrap_or(u32::MAX)
+                })
             };
-            let imports = entry.imports.iter().map(&mut number).collect();
-            let spans = entry.spans.as_bytes().to_vec();
-            stored
-                .entries
-                .push((job.clone(), StoredEntry { hash: entry.hash, imports, record: entry.record.clone(), spans }));
+            stored.push(StoredEntry {
+                job: job.clone(),
+                hash: entry.hash,
+                imports: entry.imports.iter().map(number).collect(),
+                record: entry.record.clone(),
+                spans: entry.spans.as_bytes().to_vec(),
+            });
         }
     }
-    let payload = postcard::to_allocvec(&stored)?;
+    let shards = stored.chunks(SHARD).map(postcard::to_allocvec).collect::<postcard::Result<_>>()?;
+    let payload = postcard::to_allocvec(&Stored { files, shards })?;
     let mut bytes = sha256(&payload).to_vec();
     bytes.extend(payload);
     Ok(bytes)
@@ -154,13 +161,20 @@ fn decode(bytes: &[u8]) -> Option<HashMap<Job, Vec<Entry>>> {
     if sha256(payload) != checksum {
         return None;
     }
-    let stored: Stored = postcard::from_bytes(payload).ok()?;
-    let mut entries: HashMap<Job, Vec<Entry>> = HashMap::with_capacity(stored.entries.len());
-    for (job, entry) in stored.entries {
-        let import = |number: &u32| stored.files.get(*number as usize).cloned();
-        let imports = entry.imports.iter().map(import).collect::<Option<_>>()?;
-        let spans = Spans::from_bytes(entry.spans);
-        entries.entry(job).or_default().push(Entry { hash: entry.hash, imports, record: entry.record, spans });
+    let Stored { files, shards } = postcard::from_bytes(payload).ok()?;
+    let entry = |stored: StoredEntry| {
+        let import = |number: &u32| files.get(*number as usize).cloned();
+        let imports = stored.imports.iter().map(import).collect::<Option<_>>()?;
+        let spans = Spans::from_bytes(stored.spans);
+        Some((stored.job, Entry { hash: stored.hash, imports, record: stored.record, spans }))
+    };
+    let shard = |shard: &Vec<u8>| -> Option<Vec<(Job, Entry)>> {
+        postcard::from_bytes::<Vec<StoredEntry>>(shard).ok()?.into_iter().map(entry).collect()
+    };
+    let decoded: Vec<Vec<(Job, Entry)>> = shards.par_iter().map(shard).collect::<Option<_>>()?;
+    let mut entries: HashMap<Job, Vec<Entry>> = HashMap::with_capacity(decoded.len() * SHARD);
+    for (job, entry) in decoded.into_iter().flatten() {
+        entries.entry(job).or_default().push(entry);
     }
     Some(entries)
 }

@@ -70,6 +70,7 @@ impl<'a> Context<'a> {
             .map_err(|error| CommandError::failure("lamina's own program can't be found", error))?;
         let mut limits = Limits { time: Duration::from_secs(args.eval_timeout.into()), ..Limits::default() };
         limits.memory_mb = args.eval_memory.into();
+        limits.workers = args.eval_workers.map_or(limits.workers, usize::from);
         let options =
             Options { overlays, limits, worker: WorkerCommand { program, args: vec![WORKER_ARGUMENT.to_owned()] } };
         let cache = match cache_folder() {

@@ -62,6 +62,9 @@ pub struct GlobalArgs {
     /// How much memory one evaluation worker may use
     #[arg(long, global = true, value_name = "MIB", env = "LAMINA_EVAL_MEMORY", hide_env_values = true, default_value_t = 1024, value_parser = clap::value_parser!(u32).range(512..=1_048_576))]
     eval_memory: u32,
+    /// How many evaluation workers run at the same time [default: a worker a processor]
+    #[arg(long, global = true, value_name = "N", env = "LAMINA_EVAL_WORKERS", hide_env_values = true, value_parser = clap::value_parser!(u16).range(1..=256))]
+    eval_workers: Option<u16>,
     /// Tell more: all reasons, and the paths that changed nothing
     #[arg(short, long, global = true)]
     verbose: bool,

@@ -1,5 +1,7 @@
 //! A chunk of jobs through as many workers, one after the other, as it takes.
 
+use std::ops::Range;
+
 use super::protocol::{Finished, Missing, Task};
 use super::supervise::{self, Ending};
 use super::supply::Supply;
@@ -11,13 +13,51 @@ const MAX_CULPRITS: usize = 5;
 /// Each round brings the files that the one before asked for.
 const MAX_ROUNDS: usize = 64;
 
+/// Nickel stops at a field that the contract does not know. So many times such fields are blanked out, to see what
+/// else is wrong.
+const MAX_REPAIRS: usize = 8;
+/// So many files are looked at again; each has its first finding already.
+const MAX_REPAIRED: usize = 20;
+
 /// Evaluates `jobs`; the outcomes come in their order.
 pub(super) fn run(
+    jobs: &[Job],
+    supply: Supply<'_>,
+    limits: &Limits,
+    worker: &WorkerCommand,
+) -> Result<Vec<Outcome>, EvalError> {
+    let mut blank = supply.again();
+    let (mut outcomes, mut unknown) = evaluate(jobs, supply, limits, worker)?;
+    for _ in 0..MAX_REPAIRS {
+        unknown.truncate(MAX_REPAIRED);
+        for (index, spans) in &unknown {
+            blank.blank(&jobs[*index].path, spans);
+        }
+        let again: Vec<Job> = unknown.iter().map(|(index, _)| jobs[*index].clone()).collect();
+        if again.is_empty() {
+            break;
+        }
+        let (repaired, more) = evaluate(&again, blank.again(), limits, worker)?;
+        for ((index, _), repaired) in unknown.iter().zip(repaired) {
+            if let (Err(findings), Err(more)) = (&mut outcomes[*index].result, repaired.result) {
+                findings.extend(more);
+            }
+        }
+        unknown = more.into_iter().map(|(index, spans)| (unknown[index].0, spans)).collect();
+    }
+    Ok(outcomes)
+}
+
+/// By the job's index: the definitions of fields that the contract does not know.
+type Unknown = Vec<(usize, Vec<Range<usize>>)>;
+
+fn evaluate(
     jobs: &[Job],
     mut supply: Supply<'_>,
     limits: &Limits,
     worker: &WorkerCommand,
-) -> Result<Vec<Outcome>, EvalError> {
+) -> Result<(Vec<Outcome>, Unknown), EvalError> {
+    let mut unknown_fields = Unknown::new();
     let mut outcomes: Vec<Option<Outcome>> = Vec::new();
     for job in jobs {
         outcomes.push(supply.add(&job.path).err().map(|finding| failed(job, *finding)));
@@ -27,7 +67,7 @@ pub(super) fn run(
     loop {
         let waiting: Vec<usize> = (0..jobs.len()).filter(|index| outcomes[*index].is_none()).collect();
         if waiting.is_empty() {
-            return Ok(outcomes.into_iter().flatten().collect());
+            return Ok((outcomes.into_iter().flatten().collect(), unknown_fields));
         }
         supply.prefetch();
         let sent = supply.sources().len();
@@ -40,7 +80,13 @@ pub(super) fn run(
             let job = jobs[index].clone();
             outcomes[index] = match finished {
                 Finished::Evaluated { imports, evaluated } => Some(Outcome { job, imports, result: Ok(*evaluated) }),
-                Finished::Failed { imports, findings } => Some(Outcome { job, imports, result: Err(findings) }),
+                Finished::Failed { imports, findings, unknown } => {
+                    if !unknown.is_empty() {
+                        unknown_fields.push((index, unknown));
+                    }
+                    let findings = findings.into_iter().map(|finding| in_file(&job, finding)).collect();
+                    Some(Outcome { job, imports, result: Err(findings) })
+                }
                 Finished::Missing(question) => {
                     missing.push((index, question));
                     None
@@ -87,9 +133,14 @@ fn task(jobs: Vec<Job>, sources: usize, limits: &Limits) -> Task {
     Task { jobs, sources, memory: limits.memory_mb.saturating_mul(1 << 20), cpu }
 }
 
-fn failed(job: &Job, mut finding: Diagnostic) -> Outcome {
+fn failed(job: &Job, finding: Diagnostic) -> Outcome {
+    Outcome { job: job.clone(), imports: Vec::new(), result: Err(vec![in_file(job, finding)]) }
+}
+
+/// A finding without a place is about the job's file.
+fn in_file(job: &Job, mut finding: Diagnostic) -> Diagnostic {
     if finding.main_file().is_none() {
         finding.file = Some(job.path.as_str().to_owned());
     }
-    Outcome { job: job.clone(), imports: Vec::new(), result: Err(vec![finding]) }
+    finding
 }

@@ -60,6 +60,7 @@ impl<'a> Diagnoser<'a> {
             Error::ImportError(kind) => import(kind),
             Error::TypecheckError(data) => match data.borrow_error() {
                 TypecheckErrorKind::ImportError(kind) => import(kind),
+                TypecheckErrorKind::UnboundIdentifier(_) => Code::Evaluation,
                 _ => Code::Type,
             },
             _ => Code::Evaluation,
@@ -85,6 +86,9 @@ impl<'a> Diagnoser<'a> {
         }
         if findings.is_empty() {
             findings = self.runtime(first);
+        }
+        if findings.is_empty() {
+            findings.push(Diagnostic::new(Code::Evaluation, "evaluation failed"));
         }
         self.tidy(findings)
     }
@@ -129,7 +133,7 @@ impl<'a> Diagnoser<'a> {
     fn locate(&self, finding: Diagnostic, place: Option<Range<usize>>) -> Diagnostic {
         match place {
             Some(span) => finding.label(self.job.path.as_str(), span, ""),
-            None => finding.file(self.job.path.as_str()),
+            None => finding,
         }
     }
 
@@ -157,7 +161,7 @@ impl<'a> Diagnoser<'a> {
             }
             let record = error.ctxt.pos_table.get(*pos_record).into_opt();
             let record = record.map(|span| (span.src_id, span.to_range::<usize>()));
-            let record = record.filter(|(file, _)| self.shown(*file).is_some());
+            let record = record.filter(|(file, _)| self.shown(*file).is_some_and(|file| !file.starts_with(SCHEMAS)));
             let record = record.or_else(|| Some((self.own, self.fields(self.own).get("")?.value.clone())));
             if let Some((file, span)) = record {
                 let fields = self.fields(file);
@@ -197,9 +201,11 @@ impl<'a> Diagnoser<'a> {
             return Vec::new();
         };
 
-        if let Some(extra) = message.as_ref().and_then(|message| message.strip_prefix("extra field")) {
-            let names = extra.trim_start_matches('s').split([',', '`', ' ']).filter(|name| !name.is_empty());
-            return names.map(|name| self.unknown(name, &label, value_at.clone(), &finding)).collect();
+        let extra = message.as_ref().and_then(|message| message.strip_prefix("extra field"));
+        let extra = extra.map(|names| names.trim_start_matches('s').split([',', '`', ' ']));
+        let extra: Vec<_> = extra.into_iter().flatten().filter(|name| !name.is_empty()).collect();
+        if !extra.is_empty() {
+            return extra.iter().map(|name| self.unknown(name, &label, value_at.clone(), &finding)).collect();
         }
         let typ = element(&label.typ, label.path.iter());
         finding.message = match (message, &typ.typ) {
@@ -248,7 +254,7 @@ impl<'a> Diagnoser<'a> {
             Some((file, field)) => {
                 finding.labels.extend(self.label(file, field.name, ""));
                 finding.field = Some(field.path);
-                finding.labels.extend(blamed.labels.iter().skip(1).cloned());
+                finding.labels.extend(blamed.labels.iter().filter(|label| label.message == CONTRACT).cloned());
             }
             None => {
                 finding.labels.clone_from(&blamed.labels);
@@ -326,11 +332,6 @@ impl<'a> Diagnoser<'a> {
     /// Orders findings as they stand in the file, the file's own first, and drops repetitions.
     fn tidy(&self, mut findings: Vec<Diagnostic>) -> Vec<Diagnostic> {
         let own = self.job.path.as_str();
-        for finding in &mut findings {
-            if finding.labels.is_empty() {
-                finding.file = Some(own.to_owned());
-            }
-        }
         let place = |finding: &Diagnostic| {
             let label = finding.labels.first();
             let file = label.map_or(own, |label| label.file.as_str()).to_owned();

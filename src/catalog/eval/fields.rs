@@ -25,7 +25,7 @@ pub(super) struct Field {
     /// Its value, or its definition where it has none.
     pub value: Range<usize>,
     /// The whole definition with name, contracts and value.
-    whole: Range<usize>,
+    pub whole: Range<usize>,
 }
 
 /// The fields of the record that a file ends with.

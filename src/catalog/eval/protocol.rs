@@ -69,9 +69,17 @@ pub(super) enum Finished {
     Failed {
         imports: Vec<RelPath>,
         findings: Vec<Diagnostic>,
+        /// The definitions in the job's own file of fields that the contract does not know.
+        unknown: Vec<Range<usize>>,
     },
     /// It imports a file that was not supplied.
     Missing(Missing),
+}
+
+impl Finished {
+    pub fn failed(imports: Vec<RelPath>, findings: Vec<Diagnostic>) -> Self {
+        Self::Failed { imports, findings, unknown: Vec::new() }
+    }
 }
 
 /// An import that was not supplied.

@@ -114,26 +114,26 @@ pub(super) fn run(
 /// What an unexpected end says about the file at hand; nothing where it is the worker's own failure.
 fn post_mortem(status: ExitStatus, said: &str) -> Option<Diagnostic> {
     let says = |words: &[&str]| words.iter().any(|word| said.contains(word));
-    let ended_by = |signal: Signal| status.signal() == Some(signal.as_raw());
-    if says(&["overflowed its stack"]) || ended_by(Signal::SEGV) || ended_by(Signal::BUS) {
-        return Some(Diagnostic::new(Code::LimitDepth, "the file, or a value in it, is nested too deeply"));
-    }
-    if ended_by(Signal::XCPU) {
-        return Some(Diagnostic::new(Code::LimitTime, "evaluation used up the worker's processor time"));
-    }
-    // Whoever can't allocate aborts or panics, as the case may be; the system's own killer says nothing.
-    let memory = ["memory allocation of", "capacity overflow", "out of memory", "Cannot allocate memory"];
-    let panicked = says(&["panicked at"]);
-    if says(&memory) || (status.signal().is_some() && !panicked) {
-        let finding = Diagnostic::new(Code::LimitMemory, "evaluation needed too much memory and was ended");
-        return Some(finding.help("simplify the file, or raise the limit with `--eval-memory`"));
-    }
-    panicked.then(|| {
+    let out_of_memory = || {
+        Diagnostic::new(Code::LimitMemory, "evaluation needed too much memory and was ended")
+            .help("simplify the file, or raise the limit with `--eval-memory`")
+    };
+    // Whoever can't allocate aborts or panics, as the case may be.
+    if says(&["memory allocation", "capacity overflow", "out of memory", "Cannot allocate memory"]) {
+        Some(out_of_memory())
+    } else if says(&["overflowed its stack"]) {
+        Some(Diagnostic::new(Code::LimitDepth, "the file, or a value in it, is nested too deeply"))
+    } else if says(&["panicked at"]) {
         // The line after says what went wrong; the first one only where in the evaluator.
         let what = said.lines().skip_while(|line| !line.contains("panicked at")).nth(1);
         let finding = Diagnostic::new(Code::Evaluation, "the evaluator broke down over this file");
-        what.iter().fold(finding, |finding, what| finding.note(*what))
-    })
+        Some(what.iter().fold(finding, |finding, what| finding.note(*what)))
+    } else if status.signal() == Some(Signal::XCPU.as_raw()) {
+        Some(Diagnostic::new(Code::LimitTime, "evaluation used up the worker's processor time"))
+    } else {
+        // The system's own killer says nothing.
+        status.signal().map(|_| out_of_memory())
+    }
 }
 
 fn reason(status: ExitStatus, said: &str) -> String {

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::fmt::Write;
+use std::ops::Range;
 
 use super::protocol::{self, Missing, ROOT, Source};
 use super::{CATALOG, Overlay, Sources};
@@ -17,6 +18,8 @@ pub(super) struct Supply<'a> {
     overlays: &'a [Overlay],
     known: Vec<Source>,
     by_place: HashMap<String, usize>,
+    /// The files that parts are left out of.
+    blanked: HashMap<RelPath, String>,
     /// How many of the known sources were searched for imports.
     searched: usize,
     size: usize,
@@ -24,7 +27,42 @@ pub(super) struct Supply<'a> {
 
 impl<'a> Supply<'a> {
     pub fn new(files: &'a dyn Sources, overlays: &'a [Overlay]) -> Self {
-        Self { files, overlays, known: Vec::new(), by_place: HashMap::new(), searched: 0, size: 0 }
+        Self {
+            files,
+            overlays,
+            known: Vec::new(),
+            by_place: HashMap::new(),
+            blanked: HashMap::new(),
+            searched: 0,
+            size: 0,
+        }
+    }
+
+    /// The same, with nothing collected yet.
+    pub fn again(&self) -> Self {
+        Self { blanked: self.blanked.clone(), ..Self::new(self.files, self.overlays) }
+    }
+
+    /// Leaves parts of a file out, each with the comma behind it; all else keeps its place.
+    pub fn blank(&mut self, path: &RelPath, spans: &[Range<usize>]) {
+        let Ok(text) = self.text(path) else { return };
+        let mut bytes = text.into_bytes();
+        for span in spans {
+            let end = span.end.min(bytes.len());
+            let behind = bytes[end..].iter().take_while(|byte| byte.is_ascii_whitespace()).count();
+            let end = if bytes.get(end + behind) == Some(&b',') { end + behind + 1 } else { end };
+            bytes[span.start.min(end)..end].iter_mut().filter(|byte| **byte != b'\n').for_each(|byte| *byte = b' ');
+        }
+        if let Ok(text) = String::from_utf8(bytes) {
+            self.blanked.insert(path.clone(), text);
+        }
+    }
+
+    fn text(&self, path: &RelPath) -> Result<String, Box<Diagnostic>> {
+        match self.blanked.get(path) {
+            Some(text) => Ok(text.clone()),
+            None => Ok(self.files.text(path)?.to_string()),
+        }
     }
 
     /// All texts so far.
@@ -38,7 +76,7 @@ impl<'a> Supply<'a> {
         if self.by_place.contains_key(&place) {
             return Ok(());
         }
-        let text = self.files.text(path)?.to_string();
+        let text = self.text(path)?;
         let file = Source { place, file: Some(path.clone()), shown: Some(path.as_str().to_owned()), text };
         if path.as_str() == CATALOG && !self.overlays.is_empty() {
             self.merge(file);

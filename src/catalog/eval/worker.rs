@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io::{self, BufReader, BufWriter, Read, StdoutLock, Write};
 use std::ops::Range;
-use std::panic::{self, AssertUnwindSafe};
+use std::panic;
 use std::process;
 use std::thread;
 
@@ -36,8 +36,8 @@ const STACK: usize = 256 << 20;
 /// Deeper values than this are not searched for further errors.
 const PERMISSIVE_DEPTH: usize = 64;
 
-/// A record beyond this is not sent: no layer is so large by intent.
-const MAX_ANSWER: usize = 16 << 20;
+/// No record is so large by intent, and the host keeps thousands of them.
+const MAX_ANSWER: usize = 2 << 20;
 
 /// Reads a task from standard input, evaluates it, writes the replies to standard output, and exits.
 ///
@@ -51,21 +51,16 @@ pub fn worker_main() -> ! {
             process::exit(2);
         }
     };
+    // Unwinding would drop what broke the evaluator: a chain so deep that its end is a stack overflow.
+    panic::set_hook(Box::new(|panic| {
+        eprintln!("{panic}");
+        process::exit(101);
+    }));
     // The limits come after the stack: reserving it is the largest allocation of all.
     let spawned = thread::Builder::new().name("evaluation".to_owned()).stack_size(STACK).spawn(move || {
-        let done = panic::catch_unwind(AssertUnwindSafe(move || {
-            confine(&task)?;
-            work(&task, sources)
-        }));
-        // Dropping the context would cost time, and frees what the process gives back anyway.
-        match done {
-            Ok(Ok(())) => process::exit(0),
-            Ok(Err(error)) => {
-                eprintln!("{error}");
-                process::exit(2);
-            }
-            // The panic has said why on standard error.
-            Err(_) => process::exit(101),
+        if let Err(error) = confine(&task).and_then(|()| work(&task, sources)) {
+            eprintln!("{error}");
+            process::exit(2);
         }
     });
     if let Err(error) = spawned {
@@ -126,8 +121,9 @@ impl Output {
     fn done(&mut self, job: usize, finished: Finished) -> io::Result<()> {
         let mut message = protocol::encode(&Reply::Done(job, finished))?;
         if message.len() > MAX_ANSWER {
-            let findings = vec![Diagnostic::new(Code::LimitMemory, "the record is too large")];
-            message = protocol::encode(&Reply::Done(job, Finished::Failed { imports: Vec::new(), findings }))?;
+            let finding = Diagnostic::new(Code::LimitMemory, "the record is larger than 2 MiB");
+            let findings = vec![finding];
+            message = protocol::encode(&Reply::Done(job, Finished::failed(Vec::new(), findings)))?;
         }
         protocol::send(&mut self.0, &message)
     }
@@ -169,9 +165,20 @@ impl Broken {
     fn finish(self, imports: Vec<RelPath>) -> Finished {
         match self {
             Self::Missing(missing) => Finished::Missing(missing),
-            Self::Failed(findings) => Finished::Failed { imports, findings },
+            Self::Failed(findings) => Finished::failed(imports, findings),
         }
     }
+}
+
+/// Where the fields stand that hide all other mistakes of their record, because Nickel stops at them.
+fn unknown_fields(hub: &CacheHub, id: FileId, job: &Job, findings: &[Diagnostic]) -> Vec<Range<usize>> {
+    let Some(ast) = hub.asts.get(id) else { return Vec::new() };
+    let fields = Fields::of(ast);
+    findings
+        .iter()
+        .filter(|finding| finding.code == Code::UnknownField && finding.main_file() == Some(job.path.as_str()))
+        .filter_map(|finding| Some(fields.get(finding.field.as_deref()?)?.whole.clone()))
+        .collect()
 }
 
 fn work(task: &Task, sources: Vec<Source>) -> io::Result<()> {
@@ -213,13 +220,18 @@ fn work(task: &Task, sources: Vec<Source>) -> io::Result<()> {
             Some(why) => why.clone().finish(imports),
             None => match evaluate(&mut machine, &library, id, job, value) {
                 Ok(evaluated) => Finished::Evaluated { imports, evaluated: Box::new(evaluated) },
-                Err(findings) => Finished::Failed { imports, findings },
+                Err(findings) => {
+                    let unknown = unknown_fields(machine.import_resolver(), id, job, &findings);
+                    Finished::Failed { imports, findings, unknown }
+                }
             },
         };
         out.done(index, finished)?;
     }
     protocol::write(&mut out.0, &Reply::End)?;
-    out.0.flush()
+    out.0.flush()?;
+    // To drop the context would take time, and free what the process gives back anyway.
+    process::exit(0)
 }
 
 /// Makes the sources importable.

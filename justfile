@@ -1,0 +1,44 @@
+# The recipes that CI runs, by the same names.
+
+# List the recipes
+default:
+    @just --list
+
+# Compile the program
+build:
+    cargo build --locked
+
+# Run all tests
+test:
+    cargo test --locked
+
+# Check the formatting
+fmt:
+    cargo fmt --check
+
+# Run clippy; a warning is an error
+lint:
+    cargo clippy --all-targets --locked -- -D warnings
+
+# Build the API documentation; a warning is an error
+doc:
+    RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --locked
+
+# Check this repository's catalog
+validate:
+    cargo run --locked -- validate --check-dag
+
+# Measure against the targets of docs/performance.md
+bench:
+    cargo bench --locked --bench targets
+
+# Write a synthetic catalog of LAYERS layers into FOLDER
+synthetic LAYERS FOLDER:
+    cargo run --release --locked --example synthetic -- {{LAYERS}} {{FOLDER}}
+
+# Check the licences of all dependencies (needs cargo-deny)
+licences:
+    cargo deny --locked check licenses
+
+# Run what CI runs
+ci: fmt lint test doc validate
