@@ -47,7 +47,7 @@ pub struct GlobalArgs {
     /// The catalog's root [default: the nearest folder upwards with catalog/catalog.ncl]
     #[arg(long, global = true, value_name = "DIR", env = "LAMINA_CATALOG", hide_env_values = true)]
     catalog: Option<PathBuf>,
-    /// Merge FILE over catalog/catalog.ncl; may be repeated, later ones over earlier ones
+    /// Merge FILE over catalog/catalog.ncl; may be repeated
     #[arg(long, global = true, value_name = "FILE")]
     overlay: Vec<PathBuf>,
     /// Read the digests of external images from FILE instead of lamina.lock
