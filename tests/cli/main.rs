@@ -1,0 +1,17 @@
+//! Tests of the program as people run it: arguments in; stdout, stderr and an exit code out, compared exactly.
+//! A file per subject, one binary for all, so that it is linked once.
+
+mod adr;
+mod cache;
+mod cascade;
+mod confinement;
+mod docs;
+mod floors;
+mod hostile;
+mod list_show_graph;
+mod properties;
+mod real;
+mod validate;
+mod since;
+mod why;
+mod workshop;
