@@ -57,13 +57,13 @@ fn layer(catalog: &Path, number: usize) -> io::Result<()> {
     let name = name(number);
     let folder = catalog.join("layers").join(&name);
     fs::create_dir_all(&folder)?;
-    let class = if number % 3 == 0 { "toolchain" } else { "source-dep" };
+    let class = if number.is_multiple_of(3) { "toolchain" } else { "source-dep" };
     let base = if number == 0 {
         "{ image = catalog.images.toolchain }".to_owned()
     } else {
         format!("{{ layer = \"{}\" }}", self::name(parent(number)))
     };
-    let donor = (number > 10 && number % 7 == 0).then(|| self::name(scatter(number + 1) % (number - 1)));
+    let donor = (number > 10 && number.is_multiple_of(7)).then(|| self::name(scatter(number + 1) % (number - 1)));
     let donors = donor.as_ref().map(|donor| format!("  donors = [{{ layer = \"{donor}\" }}],\n")).unwrap_or_default();
     let cooked = if class == "toolchain" { "" } else { "  cooked = {},\n" };
     let workflow = format!(

@@ -1,5 +1,6 @@
 //! The terminal: stdout carries the answer alone, stderr everything else.
 
+use std::borrow::Cow;
 use std::io::{self, IsTerminal, Write};
 
 use anstyle::{AnsiColor, Style};
@@ -59,7 +60,7 @@ impl Ui {
     /// When stdout can't be written. A reader that has gone is no error: it has seen enough.
     pub fn answer(&self, text: &str) -> Result<(), CommandError> {
         let mut stdout = io::stdout().lock();
-        match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+        match stdout.write_all(printable(text, self.answer_color).as_bytes()).and_then(|()| stdout.flush()) {
             Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
                 Err(CommandError::failure("the answer can't be written", error))
             }
@@ -113,6 +114,36 @@ impl Ui {
             None => format!("{text}\n"),
         };
         // There is nobody left to tell that stderr is gone.
-        let _ = io::stderr().lock().write_all(text.as_bytes());
+        let _ = io::stderr().lock().write_all(printable(&text, self.color).as_bytes());
+    }
+}
+
+/// The text without control characters: a catalog, or the name of a file, must not be able to move the cursor or to
+/// set a window's title. Line ends and tabs stay, and where output is coloured, colours.
+fn printable(text: &str, color: bool) -> Cow<'_, str> {
+    let is_plain = |c: char| !c.is_control() || matches!(c, '\n' | '\t');
+    if text.chars().all(is_plain) {
+        return text.into();
+    }
+    let is_color = |rest: &str| {
+        let digits =
+            rest.strip_prefix('[').map(|rest| rest.trim_start_matches(|c: char| c.is_ascii_digit() || c == ';'));
+        digits.is_some_and(|rest| rest.starts_with('m'))
+    };
+    let keep = |(at, c): &(usize, char)| is_plain(*c) || (color && *c == '\u{1b}' && is_color(&text[at + 1..]));
+    let kept = text.char_indices().map(|(at, c)| if keep(&(at, c)) { c } else { '\u{fffd}' });
+    kept.collect::<String>().into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::printable;
+
+    #[test]
+    fn control_characters_do_not_reach_the_terminal() {
+        let text = "a\u{1b}]0;title\u{7} \u{1b}[2J \u{1b}[1;31mred\u{1b}[0m\tb\n";
+        assert_eq!(printable(text, false).matches('\u{fffd}').count(), 5);
+        assert_eq!(printable(text, true).matches('\u{fffd}').count(), 3);
+        assert_eq!(printable("plain\ttext\n", false), "plain\ttext\n");
     }
 }

@@ -19,16 +19,26 @@ const PATTERN: &str = r#"{ id = "latest", severity = 'Hard, claim = "Nobody foll
 
 fn shop() -> Workshop {
     let shop = Workshop::new();
-    shop.layer("base", RUST).layer_with("app", "base", "docs = \"Text\",").append("layers/app/Dockerfile", "# not :latest\n");
+    shop.layer("base", RUST)
+        .layer_with("app", "base", "docs = \"Text\",")
+        .append("layers/app/Dockerfile", "# not :latest\n");
     shop.file("adrs/001-accepted.ncl", &adr("001", "accepted", &[HOLDS, BROKEN, WHEN, PATTERN].concat()));
-    shop.file("adrs/002-proposed.ncl", &adr("002", "proposed", BROKEN)).file("adrs/003-superseded.ncl", &adr("003", "superseded", BROKEN));
+    shop.file("adrs/002-proposed.ncl", &adr("002", "proposed", BROKEN))
+        .file("adrs/003-superseded.ncl", &adr("003", "superseded", BROKEN));
     shop.file("adrs/004-holds.ncl", &adr("004", "accepted", HOLDS)).file("adrs/README.txt", "no record");
-    let axiom = |id: &str, adrs: &str| format!("{{ id = \"{id}\", statement = \"S.\", rationale = \"R.\", adrs = [{adrs}] }},");
+    let axiom =
+        |id: &str, adrs: &str| format!("{{ id = \"{id}\", statement = \"S.\", rationale = \"R.\", adrs = [{adrs}] }},");
     let axioms = [
-        axiom("broken", "\"001\", \"004\""), axiom("holds", "\"004\", \"002\""),
-        axiom("not-checked", "\"002\""), axiom("nobody", ""),
-    ].concat();
-    shop.file("catalog/axioms.ncl", &format!("let {{ Axioms, .. }} = import \"../schemas/adr.ncl\" in [{axioms}] | Axioms\n"));
+        axiom("broken", "\"001\", \"004\""),
+        axiom("holds", "\"004\", \"002\""),
+        axiom("not-checked", "\"002\""),
+        axiom("nobody", ""),
+    ]
+    .concat();
+    shop.file(
+        "catalog/axioms.ncl",
+        &format!("let {{ Axioms, .. }} = import \"../schemas/adr.ncl\" in [{axioms}] | Axioms\n"),
+    );
     shop
 }
 
@@ -58,7 +68,8 @@ fn axioms_hold_as_far_as_their_decisions_do() {
     let shop = shop();
     insta::assert_snapshot!("axioms_states", shop.run(["axioms"]).snapshot());
     let json = shop.run(["axioms", "--format", "json"]).json(0);
-    let states: Vec<&str> = json["axioms"].as_array().unwrap().iter().map(|axiom| axiom["state"].as_str().unwrap()).collect();
+    let states: Vec<&str> =
+        json["axioms"].as_array().unwrap().iter().map(|axiom| axiom["state"].as_str().unwrap()).collect();
     assert_eq!(states, ["broken", "holds", "not-checked", "not-checked"]);
 }
 
@@ -71,9 +82,12 @@ fn an_unknown_decision_is_a_usage_error() {
 fn only_accepted_decisions_are_validated() {
     let shop = shop();
     let json = shop.run(["validate", "--only", "adr", "--format", "json"]).json(3);
-    let found: Vec<(&str, &str)> = json["findings"].as_array().unwrap().iter().map(|finding| {
-        (finding["code"].as_str().unwrap(), finding["file"].as_str().unwrap())
-    }).collect();
+    let found: Vec<(&str, &str)> = json["findings"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|finding| (finding["code"].as_str().unwrap(), finding["file"].as_str().unwrap()))
+        .collect();
     assert_eq!(found, [("adr-hard", "layers/app/Dockerfile"), ("adr-soft", "layers/base/workflow.ncl")]);
 }
 

@@ -81,9 +81,11 @@ fn a_damaged_cache_counts_as_empty() {
     let answer = show(&shop);
     let [file] = &files(&shop)[..] else { panic!("one file") };
     let good = fs::read(file).unwrap();
-    let flipped: Vec<u8> = good.iter().enumerate().map(|(at, byte)| if at == good.len() / 2 { !byte } else { *byte }).collect();
+    let flipped: Vec<u8> =
+        good.iter().enumerate().map(|(at, byte)| if at == good.len() / 2 { !byte } else { *byte }).collect();
     let longer = [&good[..], b"more"].concat();
-    for damaged in [Vec::new(), good[..good.len() / 2].to_vec(), good[..10].to_vec(), flipped, vec![0xff; 5000], longer] {
+    for damaged in [Vec::new(), good[..good.len() / 2].to_vec(), good[..10].to_vec(), flipped, vec![0xff; 5000], longer]
+    {
         fs::write(file, &damaged).unwrap();
         assert_eq!(show(&shop), answer);
         assert_ne!(fs::read(file).unwrap(), damaged, "it was replaced");
@@ -100,7 +102,9 @@ fn without_a_place_for_a_cache_all_works() {
     let env = [("XDG_CACHE_HOME", "/dev/null/x")];
     shop.run_with(&["list", "--format", "names"], "", b"", &env).stdout("app\nbase\n").success();
     let said = shop.run_with(&["list", "--format", "names", "-v"], "", b"", &env);
-    said.stdout("app\nbase\n").stderr("the evaluation cache can't be written: Not a directory (os error 20)\n").success();
+    said.stdout("app\nbase\n")
+        .stderr("the evaluation cache can't be written: Not a directory (os error 20)\n")
+        .success();
     let nowhere = [("XDG_CACHE_HOME", ""), ("HOME", "")];
     shop.run_with(&["list", "--format", "names"], "", b"", &nowhere).stdout("app\nbase\n").any_stderr().success();
 }
@@ -178,7 +182,9 @@ fn catalogs_in_different_folders_have_caches_of_their_own() {
     let other = shop.outside().join("other");
     assert!(std::process::Command::new("cp").arg("-r").arg(shop.root()).arg(&other).status().unwrap().success());
     fs::write(other.join("layers/app/docs.md"), "other").unwrap();
-    let docs = |root: &str| shop.run(["show", "app", "--format", "json", "--catalog", root]).json(0)["workflow"]["docs"].clone();
+    let docs = |root: &str| {
+        shop.run(["show", "app", "--format", "json", "--catalog", root]).json(0)["workflow"]["docs"].clone()
+    };
     for _ in 0..2 {
         assert_eq!(docs(shop.root().to_str().unwrap()), "first");
         assert_eq!(docs(other.to_str().unwrap()), "other");

@@ -58,9 +58,15 @@ fn changes_add_up() {
 fn paths_mean_what_is_made_from_them() {
     let shop = Workshop::new();
     catalog(&shop);
-    shop.file("layers/tools/src/main.rs", "").file("layers/tools/notes.txt", "").file("layers/tools/.dockerignore", "*.txt\n");
+    shop.file("layers/tools/src/main.rs", "")
+        .file("layers/tools/notes.txt", "")
+        .file("layers/tools/.dockerignore", "*.txt\n");
     shop.layer_with("text", "base", "docs = import \"text/docs.md\" as 'Text,").file("layers/text/text/docs.md", "d");
-    shop.layer_with("shared", "base", "build = { context = \"../../shared\", dockerfile = \"../../shared/Dockerfile\" },");
+    shop.layer_with(
+        "shared",
+        "base",
+        "build = { context = \"../../shared\", dockerfile = \"../../shared/Dockerfile\" },",
+    );
     shop.file("shared/Dockerfile", &crate::workshop::dockerfile("base")).file("shared/a", "");
     let cases: [(&str, &[&str]); 16] = [
         ("layers/tools/", &["tools", "app"]),
@@ -94,9 +100,18 @@ fn a_path_is_relative_to_the_current_folder_first() {
     let waves = "tools\napp\n";
     let remark = "2 of 6 layers are affected, in 2 waves\n";
     let args = ["cascade", "--format", "waves", "--changed"];
-    shop.run_with(&[&args[..], &["Dockerfile"]].concat(), "layers/tools", b"", &[]).stdout(waves).stderr(remark).success();
-    shop.run_with(&[&args[..], &["../tools/"]].concat(), "layers/base", b"", &[]).stdout(waves).stderr(remark).success();
-    shop.run_with(&[&args[..], &["layers/tools"]].concat(), "layers/base", b"", &[]).stdout(waves).stderr(remark).success();
+    shop.run_with(&[&args[..], &["Dockerfile"]].concat(), "layers/tools", b"", &[])
+        .stdout(waves)
+        .stderr(remark)
+        .success();
+    shop.run_with(&[&args[..], &["../tools/"]].concat(), "layers/base", b"", &[])
+        .stdout(waves)
+        .stderr(remark)
+        .success();
+    shop.run_with(&[&args[..], &["layers/tools"]].concat(), "layers/base", b"", &[])
+        .stdout(waves)
+        .stderr(remark)
+        .success();
 }
 
 #[test]
@@ -133,7 +148,10 @@ fn nothing_affected_is_said_and_is_a_success() {
     shop.file("README.md", "");
     let remark = "1 path ignored by the catalog's list (-v names them)\n";
     shop.run(["cascade", "--changed", "README.md"]).stdout("no layer is affected\n").stderr(remark).success();
-    shop.run(["cascade", "--changed", "README.md", "--exit-code"]).stdout("no layer is affected\n").stderr(remark).success();
+    shop.run(["cascade", "--changed", "README.md", "--exit-code"])
+        .stdout("no layer is affected\n")
+        .stderr(remark)
+        .success();
     shop.run(["cascade", "--changed", "README.md", "--format", "names"]).stderr(remark).success();
     shop.run_reading(b"", ["cascade", "--changed", "-"]).stdout("no layer is affected\n").success();
 }
@@ -142,7 +160,8 @@ fn nothing_affected_is_said_and_is_a_success() {
 fn with_exit_code_something_affected_is_code_4() {
     let shop = Workshop::new();
     catalog(&shop);
-    let run = |args: &[&str]| shop.run_with(&[&["cascade", "--format", "names", "--exit-code"], args].concat(), "", b"", &[]);
+    let run =
+        |args: &[&str]| shop.run_with(&[&["cascade", "--format", "names", "--exit-code"], args].concat(), "", b"", &[]);
     run(&["--changed", "app"]).stdout("app\n").stderr("1 of 6 layers is affected, in 1 wave\n").code(4);
     run(&["--changed", "app", "--dependents-only"]).success();
     run(&["--changed", "app", "--only", "class=native-dep"]).success();
@@ -207,7 +226,9 @@ fn an_unknown_word_is_an_error_with_a_suggestion() {
     let shop = Workshop::new();
     catalog(&shop);
     shop.run(["cascade", "--changed", "tool"])
-        .stderr("error: `tool` is no layer, no path and no external image of the catalog\nhint: did you mean `tools`?\n")
+        .stderr(
+            "error: `tool` is no layer, no path and no external image of the catalog\nhint: did you mean `tools`?\n",
+        )
         .code(2);
     shop.run(["cascade", "--changed", "base", "quux:1"])
         .stderr(
@@ -229,7 +250,9 @@ fn a_path_that_no_layer_claims_follows_the_policy() {
              hint: a removed layer is seen by --since REV; --unknown=all takes every layer as changed, --unknown=ignore none\n",
         )
         .code(5);
-    let run = |policy| shop.run(["cascade", "--format", "names", "--changed", "schemas/unused.ncl", "catalog/notes.txt", policy]);
+    let run = |policy| {
+        shop.run(["cascade", "--format", "names", "--changed", "schemas/unused.ncl", "catalog/notes.txt", policy])
+    };
     run("--unknown=all")
         .stdout("alone\nbase\nextra\nslim\ntools\napp\n")
         .stderr("6 of 6 layers are affected, in 3 waves\n")
@@ -374,8 +397,13 @@ fn an_invalid_catalog_has_no_cascade() {
 #[test]
 fn an_overlay_in_the_catalog_is_a_path_of_it() {
     let shop = Workshop::new();
-    shop.layer("own", RUST).layer_with("from-catalog", RUST, "docs = (import \"../../catalog/catalog.ncl\").rust.version,");
+    shop.layer("own", RUST).layer_with(
+        "from-catalog",
+        RUST,
+        "docs = (import \"../../catalog/catalog.ncl\").rust.version,",
+    );
     shop.file("overlays/mirror.ncl", "{ mirrors.\"docker.io\" = \"127.0.0.1:5001\" }");
-    let overlay = ["cascade", "--changed", "overlays/mirror.ncl", "--format", "names", "--overlay", "overlays/mirror.ncl"];
+    let overlay =
+        ["cascade", "--changed", "overlays/mirror.ncl", "--format", "names", "--overlay", "overlays/mirror.ncl"];
     assert!(shop.run(overlay).answer(0).contains("from-catalog\n"));
 }

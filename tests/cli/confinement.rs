@@ -40,7 +40,8 @@ fn imports_do_not_leave_the_catalog() {
 #[test]
 fn imports_do_not_leave_the_catalog_through_links() {
     let shop = shop();
-    shop.layer_with("bad", RUST, "docs = import \"link.txt\" as 'Text,").link("layers/bad/link.txt", "../../../secret.txt");
+    shop.layer_with("bad", RUST, "docs = import \"link.txt\" as 'Text,")
+        .link("layers/bad/link.txt", "../../../secret.txt");
     refused(&shop, "not-a-file");
     shop.remove("layers/bad/link.txt").link("layers/bad/link.txt", shop.outside().join("secret.txt"));
     refused(&shop, "not-a-file");
@@ -63,7 +64,9 @@ fn files_beside_the_workflow_do_not_leave_the_catalog() {
     let secret = "../../../secret.txt";
     for file in ["Dockerfile", "workflow.ncl", ".dockerignore", "Cargo.toml"] {
         let shop = shop();
-        shop.layer_with("bad", RUST, "class = 'source-dep,\ncooked = {},").file("layers/bad/Cargo.toml", "").file("layers/bad/Cargo.lock", "");
+        shop.layer_with("bad", RUST, "class = 'source-dep,\ncooked = {},")
+            .file("layers/bad/Cargo.toml", "")
+            .file("layers/bad/Cargo.lock", "");
         let path = format!("layers/bad/{file}");
         if shop.root().join(&path).exists() {
             shop.remove(&path);

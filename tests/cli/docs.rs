@@ -20,7 +20,8 @@ fn the_help_lists_all_exit_codes() {
     for option in ["--help", "-h"] {
         let help = ask(&[option]).answer(0);
         let (_, listed) = help.split_once("Exit codes:\n").unwrap();
-        let expected: String = Exit::ALL.iter().map(|(exit, meaning)| format!("  {}  {meaning}\n", exit.code())).collect();
+        let expected: String =
+            Exit::ALL.iter().map(|(exit, meaning)| format!("  {}  {meaning}\n", exit.code())).collect();
         assert_eq!(listed, expected);
     }
     let codes: BTreeSet<u8> = Exit::ALL.iter().map(|(exit, _)| exit.code()).collect();
@@ -41,8 +42,17 @@ fn each_command_has_help() {
 
 #[test]
 fn a_wrong_command_line_is_code_2() {
-    for args in [&["nothing"][..], &[], &["list", "--nothing"], &["cascade"], &["cascade", "--changed", "a", "--since", "b"],
-        &["cascade", "--until", "HEAD"], &["list", "--eval-timeout", "0"], &["list", "--eval-memory", "1"], &["show"]] {
+    for args in [
+        &["nothing"][..],
+        &[],
+        &["list", "--nothing"],
+        &["cascade"],
+        &["cascade", "--changed", "a", "--since", "b"],
+        &["cascade", "--until", "HEAD"],
+        &["list", "--eval-timeout", "0"],
+        &["list", "--eval-memory", "1"],
+        &["show"],
+    ] {
         assert_eq!(ask(args).any_stderr().answer(2), "", "{args:?}");
     }
 }
@@ -96,7 +106,9 @@ fn a_single_check_finds_its_own_findings_only() {
         }
         assert_eq!(json["checks"], serde_json::json!([check.name]));
     }
-    shop.run(["validate", "--only", "pin"]).stderr("error: there is no check `pin`\nhint: did you mean `pins`?\n").code(2);
+    shop.run(["validate", "--only", "pin"])
+        .stderr("error: there is no check `pin`\nhint: did you mean `pins`?\n")
+        .code(2);
 }
 
 #[test]

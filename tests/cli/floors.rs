@@ -38,7 +38,17 @@ const ROOMS: &[(&str, u8, &[&str])] = &[
         "report",
         5,
         &[
-            "model", "diag", "host", "graph", "dockerfile", "tree", "lock", "catalog", "fingerprint", "snapshot", "cascade",
+            "model",
+            "diag",
+            "host",
+            "graph",
+            "dockerfile",
+            "tree",
+            "lock",
+            "catalog",
+            "fingerprint",
+            "snapshot",
+            "cascade",
             "checks",
         ],
     ),
@@ -46,8 +56,19 @@ const ROOMS: &[(&str, u8, &[&str])] = &[
         "commands",
         6,
         &[
-            "model", "diag", "host", "graph", "dockerfile", "tree", "lock", "catalog", "fingerprint", "snapshot", "cascade",
-            "checks", "report",
+            "model",
+            "diag",
+            "host",
+            "graph",
+            "dockerfile",
+            "tree",
+            "lock",
+            "catalog",
+            "fingerprint",
+            "snapshot",
+            "cascade",
+            "checks",
+            "report",
         ],
     ),
 ];
@@ -63,7 +84,10 @@ fn sources() -> Vec<(PathBuf, String)> {
             if path.is_dir() {
                 folders.push(path);
             } else if path.extension().is_some_and(|extension| extension == "rs") {
-                found.push((path.strip_prefix(manifest_folder()).unwrap().to_owned(), fs::read_to_string(&path).unwrap()));
+                found.push((
+                    path.strip_prefix(manifest_folder()).unwrap().to_owned(),
+                    fs::read_to_string(&path).unwrap(),
+                ));
             }
         }
     }
@@ -88,7 +112,9 @@ fn imports(text: &str) -> Vec<String> {
         let mut depth = 0;
         for word in group[1].split_inclusive(['{', '}', ',']) {
             if depth == 0 {
-                found.extend(word.trim().split("::").next().map(|name| name.trim_matches([',', '{', '}', ' ']).to_owned()));
+                found.extend(
+                    word.trim().split("::").next().map(|name| name.trim_matches([',', '{', '}', ' ']).to_owned()),
+                );
             }
             depth += word.matches('{').count() as i32 - word.matches('}').count() as i32;
         }
@@ -160,7 +186,12 @@ fn nothing_is_left_to_do_and_nothing_is_unwrapped() {
 
 #[test]
 fn nickel_and_petgraph_stay_in_their_rooms() {
-    for (name, home) in [("nickel_lang_core", "catalog"), ("petgraph", "graph"), ("parse_dockerfile", "dockerfile"), ("clap", "commands")] {
+    for (name, home) in [
+        ("nickel_lang_core", "catalog"),
+        ("petgraph", "graph"),
+        ("parse_dockerfile", "dockerfile"),
+        ("clap", "commands"),
+    ] {
         for (path, text) in sources() {
             let uses = Regex::new(&format!(r"(?m)^[^/\n]*\b{name}::")).unwrap();
             assert!(room(&path) == home || !uses.is_match(&text), "{} uses {name}", path.display());

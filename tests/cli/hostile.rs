@@ -57,7 +57,8 @@ fn what_needs_itself_is_recursion() {
     let shop = Workshop::new();
     shop.file("layers/mutual/workflow.ncl", "{ a = b, b = a }");
     shop.file("layers/self-import/workflow.ncl", "import \"workflow.ncl\"");
-    shop.file("layers/circle/workflow.ncl", "import \"other.ncl\"").file("layers/circle/other.ncl", "import \"workflow.ncl\"");
+    shop.file("layers/circle/workflow.ncl", "import \"other.ncl\"")
+        .file("layers/circle/other.ncl", "import \"workflow.ncl\"");
     survive_in(&shop, &[("mutual", &["recursion"]), ("self-import", &["recursion"]), ("circle", &["recursion"])]);
 }
 
@@ -79,7 +80,11 @@ fn endless_evaluation_is_ended() {
             docs("contract", "\"a\" | std.contract.custom (fun label value => let rec f = fun x => f x in f value)"),
             LIMITS,
         ),
-        ("record", format!("let d = fun r => {{ a = r, b = r }} in {}{{}}{}", "d (".repeat(30), ")".repeat(30)), LIMITS),
+        (
+            "record",
+            format!("let d = fun r => {{ a = r, b = r }} in {}{{}}{}", "d (".repeat(30), ")".repeat(30)),
+            LIMITS,
+        ),
     ]);
 }
 
@@ -99,10 +104,12 @@ fn bombs_of_another_kind_are_ended() {
     let steps: String = (1..30).map(|n| format!("let r{n} = {{ a = r{0} & r{0}, b = r{0} }} in ", n - 1)).collect();
     shop.file("layers/merge/workflow.ncl", &format!("let r0 = {{ x = 1 }} in {steps}r29"));
     shop.file("layers/replicate/workflow.ncl", "std.array.replicate 1e8 { a = \"x\" }");
-    let anchors: String = ('b'..='j').map(|name| {
-        let before = char::from(name as u8 - 1);
-        format!("{name}: &{name} [{}]\n", vec![format!("*{before}"); 10].join(", "))
-    }).collect();
+    let anchors: String = ('b'..='j')
+        .map(|name| {
+            let before = char::from(name as u8 - 1);
+            format!("{name}: &{name} [{}]\n", vec![format!("*{before}"); 10].join(", "))
+        })
+        .collect();
     shop.file("layers/yaml/workflow.ncl", "import \"bomb.yaml\"");
     shop.file("layers/yaml/bomb.yaml", &format!("a: &a [x, x, x, x, x, x, x, x, x, x]\n{anchors}"));
     survive_in(&shop, &[("merge", LIMITS), ("replicate", LIMITS), ("yaml", LIMITS)]);
@@ -159,7 +166,8 @@ fn what_nickel_refuses_is_told() {
         ("function", docs("function", "fun x => x"), &["contract"]),
         ("bare-function", "{ a = fun x => x }".to_owned(), &["contract-not-applied"]),
     ]);
-    let number = |value: &str| docs("x", "\"a\"").replace("docs =", &format!("build.resources.cpu = {value},\n  docs ="));
+    let number =
+        |value: &str| docs("x", "\"a\"").replace("docs =", &format!("build.resources.cpu = {value},\n  docs ="));
     survive(&[
         ("infinite", number("1e1000000").replace("\"x\"", "\"infinite\""), &["contract"]),
         ("fraction", number("1.5").replace("\"x\"", "\"fraction\""), &["contract"]),

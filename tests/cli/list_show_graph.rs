@@ -5,7 +5,11 @@ use crate::workshop::{DEBIAN, RUST, Workshop};
 fn shop() -> Workshop {
     let shop = Workshop::new();
     shop.lock(&[RUST, DEBIAN]);
-    shop.layer_with("base", RUST, "tools_provided = [{ name = \"cargo\", probe = [\"cargo\", \"-V\"], version = \"1.97.1\" }],");
+    shop.layer_with(
+        "base",
+        RUST,
+        "tools_provided = [{ name = \"cargo\", probe = [\"cargo\", \"-V\"], version = \"1.97.1\" }],",
+    );
     shop.layer_with(
         "crypto",
         "base",
@@ -105,12 +109,19 @@ fn the_catalog_is_found_upwards_by_option_and_by_environment() {
 #[test]
 fn one_broken_layer_hides_no_finding_of_another() {
     let shop = shop();
-    shop.replace("layers/wasm/workflow.ncl", "'toolchain", "'tool").replace("layers/crypto/workflow.ncl", "summary =", "sumary =");
+    shop.replace("layers/wasm/workflow.ncl", "'toolchain", "'tool").replace(
+        "layers/crypto/workflow.ncl",
+        "summary =",
+        "sumary =",
+    );
     shop.replace("layers/app/workflow.ncl", "layer = \"crypto\"", "layer = \"cripto\"");
     let json = shop.run(["validate", "--format", "json"]).json(3);
-    let found: Vec<(&str, &str)> = json["findings"].as_array().unwrap().iter().map(|finding| {
-        (finding["layer"].as_str().unwrap(), finding["code"].as_str().unwrap())
-    }).collect();
+    let found: Vec<(&str, &str)> = json["findings"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|finding| (finding["layer"].as_str().unwrap(), finding["code"].as_str().unwrap()))
+        .collect();
     for expected in [("app", "unknown-layer"), ("crypto", "unknown-field"), ("wasm", "contract")] {
         assert!(found.contains(&expected), "{expected:?} in {found:?}");
     }

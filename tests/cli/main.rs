@@ -11,7 +11,7 @@ mod hostile;
 mod list_show_graph;
 mod properties;
 mod real;
-mod validate;
 mod since;
+mod validate;
 mod why;
 mod workshop;

@@ -12,8 +12,8 @@ use lamina::dockerfile::Dockerfile;
 use lamina::graph::Graph;
 use lamina::lock::Lock;
 use lamina::model::{
-    Artifact, Base, Build, Catalog, Change, Class, Digest, Donor, EdgeKind, Hooks, ImageRef, Layer, LayerName, NativeDep,
-    NativeSource, Needed, Platform, RelPath, Resources, Secret, Tool,
+    Artifact, Base, Build, Catalog, Change, Class, Digest, Donor, EdgeKind, Hooks, ImageRef, Layer, LayerName,
+    NativeDep, NativeSource, Needed, Platform, RelPath, Resources, Secret, Tool,
 };
 use lamina::report::diagnostics;
 use lamina::snapshot::Snapshot;
@@ -82,13 +82,17 @@ fn layer(own: LayerName, build_base: Base, runtime_base: Base, donors: Vec<Donor
         build_base,
         runtime_base,
         donors,
-        native_deps: ["a", "b"].map(|package| NativeDep {
-            package: package.to_owned(),
-            library: package.to_owned(),
-            needed: Needed::Both,
-            source: NativeSource::Apt,
-        }).to_vec(),
-        tools: ["c", "d"].map(|tool| Tool { name: tool.to_owned(), probe: vec![tool.to_owned()], version: None }).to_vec(),
+        native_deps: ["a", "b"]
+            .map(|package| NativeDep {
+                package: package.to_owned(),
+                library: package.to_owned(),
+                needed: Needed::Both,
+                source: NativeSource::Apt,
+            })
+            .to_vec(),
+        tools: ["c", "d"]
+            .map(|tool| Tool { name: tool.to_owned(), probe: vec![tool.to_owned()], version: None })
+            .to_vec(),
         artifacts: ["/e", "/f"].map(|path| Artifact { path: path.to_owned(), description: None }).to_vec(),
         cooked: None,
         build: Build {
@@ -171,7 +175,8 @@ impl Spec {
             findings: Vec::new(),
             decision_findings: Vec::new(),
         };
-        let (lock, findings) = Lock::parse("lock", &crate::workshop::lock(&[RUST]).replace(&digest(1), &digest(self.digest)));
+        let (lock, findings) =
+            Lock::parse("lock", &crate::workshop::lock(&[RUST]).replace(&digest(1), &digest(self.digest)));
         assert_eq!(findings, Vec::new());
         Snapshot::new(catalog, lock, Some("lock".to_owned()), Vec::new())
     }
@@ -211,7 +216,10 @@ impl Spec {
         let snapshot = self.snapshot();
         let fingerprints = snapshot.fingerprints();
         assert_eq!(fingerprints.findings, Vec::new());
-        self.layers.iter().map(|layer| (layer.name.clone(), fingerprints.get(&layer.name).unwrap().to_string())).collect()
+        self.layers
+            .iter()
+            .map(|layer| (layer.name.clone(), fingerprints.get(&layer.name).unwrap().to_string()))
+            .collect()
     }
 }
 
@@ -290,15 +298,17 @@ const NO_INPUTS: usize = 16;
 /// Texts that parsers may meet, made from real ones by cutting, doubling and inserting.
 fn mutated(samples: &'static [&'static str]) -> impl Strategy<Value = String> {
     let piece = prop_oneof!["\\PC{0,4}", "[\\x00-\\x20\"'$\\\\{}\\[\\]*!#@:/=<]{0,4}"];
-    (0..samples.len(), prop::collection::vec((any::<Index>(), any::<Index>(), piece), 0..5)).prop_map(|(sample, edits)| {
-        let mut chars: Vec<char> = samples[sample].chars().collect();
-        for (start, length, piece) in edits {
-            let start = start.index(chars.len() + 1);
-            let end = start + length.index(chars.len() - start + 1).min(12);
-            chars.splice(start..end, piece.chars());
-        }
-        chars.into_iter().collect()
-    })
+    (0..samples.len(), prop::collection::vec((any::<Index>(), any::<Index>(), piece), 0..5)).prop_map(
+        |(sample, edits)| {
+            let mut chars: Vec<char> = samples[sample].chars().collect();
+            for (start, length, piece) in edits {
+                let start = start.index(chars.len() + 1);
+                let end = start + length.index(chars.len() - start + 1).min(12);
+                chars.splice(start..end, piece.chars());
+            }
+            chars.into_iter().collect()
+        },
+    )
 }
 
 const DOCKERFILES: &[&str] = &[
@@ -312,7 +322,8 @@ const LOCKS: &[&str] = &[
     "version = 1\n[[image]]\nreference = \"a:1@sha256:0000000000000000000000000000000000000000000000000000000000000000\"\n\
      platforms = { \"linux/amd64\" = \"sha256:00\" }\n",
 ];
-const IGNORES: &[&str] = &["*\n!Cargo.toml\n!src/**/*.rs\n", "**/[a-z]?.[^ch]\n/a/../b/\n\\#x\n# c\n!\n", "a/**/b\n**\n***/c[\n"];
+const IGNORES: &[&str] =
+    &["*\n!Cargo.toml\n!src/**/*.rs\n", "**/[a-z]?.[^ch]\n/a/../b/\n\\#x\n# c\n!\n", "a/**/b\n**\n***/c[\n"];
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
@@ -582,7 +593,12 @@ proptest! {
 fn a_fingerprint_knows_nothing_of_the_machine() {
     let fingerprints = |shop: &Workshop| {
         let listed = shop.run(["list", "--format", "json"]).json(0);
-        listed["layers"].as_array().unwrap().iter().map(|layer| layer["fingerprint"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+        listed["layers"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|layer| layer["fingerprint"].as_str().unwrap().to_owned())
+            .collect::<Vec<_>>()
     };
     let build = |shop: &Workshop, names: [&str; 2]| {
         names.iter().for_each(|name| drop(shop.layer(name, if *name == "base" { RUST } else { "base" })));
@@ -599,7 +615,12 @@ fn a_fingerprint_knows_nothing_of_the_machine() {
 fn fingerprints_stay_what_they_were() {
     // Images in registries carry these as tags: a change of the encoding needs another format version, and this text.
     let spec = Spec {
-        layers: vec![layer(name(1), Base::Image(RUST.parse().unwrap()), Base::Image(RUST.parse().unwrap()), Vec::new())],
+        layers: vec![layer(
+            name(1),
+            Base::Image(RUST.parse().unwrap()),
+            Base::Image(RUST.parse().unwrap()),
+            Vec::new(),
+        )],
         files: BTreeMap::from([("layers/layer-1/Dockerfile".to_owned(), (b"FROM x".to_vec(), false))]),
         digest: 1,
         cache_version: 0,

@@ -34,7 +34,8 @@ rustelo
 fn dependents(name: &str) -> BTreeSet<&'static str> {
     let mut found: BTreeSet<&str> = LAYERS.iter().map(|(layer, ..)| *layer).filter(|layer| *layer == name).collect();
     loop {
-        let more: Vec<_> = LAYERS.iter().filter(|(_, _, build, run)| found.contains(build) || found.contains(run)).collect();
+        let more: Vec<_> =
+            LAYERS.iter().filter(|(_, _, build, run)| found.contains(build) || found.contains(run)).collect();
         let before = found.len();
         found.extend(more.iter().map(|(layer, ..)| *layer));
         if found.len() == before {
@@ -45,7 +46,8 @@ fn dependents(name: &str) -> BTreeSet<&'static str> {
 
 #[test]
 fn the_catalog_is_valid_and_is_built_in_four_waves() {
-    let waves: String = WAVES.lines().enumerate().map(|(wave, names)| format!("wave {}: {names}\n", wave + 1)).collect();
+    let waves: String =
+        WAVES.lines().enumerate().map(|(wave, names)| format!("wave {}: {names}\n", wave + 1)).collect();
     let shop = Workshop::real();
     shop.run(["validate", "--check-dag"]).stdout(&waves).stderr("13 layers, 9 checks: no problem\n").success();
     shop.run(["cascade", "--changed", "rust", "--format", "waves"])
@@ -66,10 +68,15 @@ fn classes_and_edges_are_those_of_the_table() {
     assert_eq!(found.len(), LAYERS.len());
     for (layer, (name, class, build, run)) in found.into_iter().zip(LAYERS) {
         assert_eq!((layer["layer"].as_str(), layer["class"].as_str()), (Some(name), Some(class)));
-        let edges: Vec<(String, String)> = layer["edges"].as_array().unwrap().iter().map(|edge| {
-            let base = edge["layer"].as_str().or(edge["image"].as_str()).unwrap();
-            (edge["edge"].as_str().unwrap().to_owned(), base.to_owned())
-        }).collect();
+        let edges: Vec<(String, String)> = layer["edges"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|edge| {
+                let base = edge["layer"].as_str().or(edge["image"].as_str()).unwrap();
+                (edge["edge"].as_str().unwrap().to_owned(), base.to_owned())
+            })
+            .collect();
         let expected = [("build".to_owned(), build.to_owned()), ("runtime".to_owned(), run.to_owned())];
         assert_eq!(edges, expected, "{name}");
     }

@@ -34,11 +34,22 @@ fn what_is_no_input_makes_nothing_stale() {
     shop.append("layers/base/workflow.ncl", "# a comment\n");
     shop.replace("layers/tools/workflow.ncl", "layer = \"tools\",", "layer\n    =\n    \"tools\",");
     shop.replace("layers/app/workflow.ncl", "The layer app", "What it is for");
-    shop.replace("layers/other/workflow.ncl", "} | Workflow", "  docs = \"Text\",\n  build.resources.cpu = 7,\n  hooks.after_build = [[\"true\"]],\n} | Workflow");
-    shop.replace("schemas/workflow.ncl", "      hooks\n", "      color\n        | String\n        | optional,\n      hooks\n");
+    shop.replace(
+        "layers/other/workflow.ncl",
+        "} | Workflow",
+        "  docs = \"Text\",\n  build.resources.cpu = 7,\n  hooks.after_build = [[\"true\"]],\n} | Workflow",
+    );
+    shop.replace(
+        "schemas/workflow.ncl",
+        "      hooks\n",
+        "      color\n        | String\n        | optional,\n      hooks\n",
+    );
     shop.append("schemas/types.ncl", "# a comment\n");
-    shop.replace("catalog/catalog.ncl", "localhost:5000", "registry.example.org").append("lamina.lock", "# a comment\n");
-    shop.append("layers/tools/.dockerignore", "*.tmp\n").file("layers/tools/a.log", "x").file("layers/tools/b.tmp", "x");
+    shop.replace("catalog/catalog.ncl", "localhost:5000", "registry.example.org")
+        .append("lamina.lock", "# a comment\n");
+    shop.append("layers/tools/.dockerignore", "*.tmp\n")
+        .file("layers/tools/a.log", "x")
+        .file("layers/tools/b.tmp", "x");
     shop.file("README.md", "x").executable("layers/base/Dockerfile");
     shop.run(["validate"]).stderr("4 layers, 8 checks: no problem\n").success();
     since(&shop, NOTHING);
@@ -123,8 +134,12 @@ fn a_moved_file_is_removed_and_added() {
     let shop = shop();
     shop.remove("layers/tools/src/main.rs").file("layers/tools/src/lib.rs", "fn main() {}\n");
     let json = shop.run(["cascade", "--since", "HEAD", "--format", "json"]).json(0);
-    let texts: Vec<&str> =
-        json["affected"][0]["changes"].as_array().unwrap().iter().map(|change| change["text"].as_str().unwrap()).collect();
+    let texts: Vec<&str> = json["affected"][0]["changes"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|change| change["text"].as_str().unwrap())
+        .collect();
     assert_eq!(texts, ["layers/tools/src/lib.rs added", "layers/tools/src/main.rs removed"]);
 }
 
@@ -133,9 +148,15 @@ fn a_digest_of_the_lock_makes_its_users_stale() {
     let shop = shop();
     shop.layer("deb", DEBIAN).lock(&[RUST, DEBIAN]).commit("two");
     shop.replace("lamina.lock", &format!("{DEBIAN}@{}", digest(1)), &format!("{DEBIAN}@{}", digest(2)));
-    since(&shop, "deb  build base debian:trixie-slim moved from sha256:010101010101 to sha256:020202020202 (and 1 more) → deb\n");
+    since(
+        &shop,
+        "deb  build base debian:trixie-slim moved from sha256:010101010101 to sha256:020202020202 (and 1 more) → deb\n",
+    );
     shop.lock(&[RUST]);
-    since(&shop, "deb  build base debian:trixie-slim is not locked any more, was sha256:010101010101 (and 1 more) → deb\n");
+    since(
+        &shop,
+        "deb  build base debian:trixie-slim is not locked any more, was sha256:010101010101 (and 1 more) → deb\n",
+    );
 }
 
 #[test]
@@ -148,7 +169,8 @@ fn the_lock_of_the_command_line_holds_for_both_revisions() {
         shop.run_with(&args, "", b"", &[]).json(0)["fingerprint"].to_string()
     };
     assert_ne!(of(&[]), of(&["--lock", "lab.lock"]));
-    let from_env = shop.run_with(&["show", "base", "--format", "json"], "", b"", &[("LAMINA_LOCK", "lab.lock")]).json(0);
+    let from_env =
+        shop.run_with(&["show", "base", "--format", "json"], "", b"", &[("LAMINA_LOCK", "lab.lock")]).json(0);
     assert_eq!(from_env["fingerprint"].to_string(), of(&["--lock", "lab.lock"]));
 }
 
@@ -207,7 +229,8 @@ fn two_revisions_are_compared_without_the_work_tree() {
     shop.append("layers/app/Dockerfile", "# two\n").commit("two");
     shop.append("layers/base/Dockerfile", "# three\n").commit("three");
     shop.append("layers/other/Dockerfile", "# dirty\n");
-    let waves = |args: &[&str]| shop.run_with(&[&["cascade", "--format", "waves"], args].concat(), "", b"", &[]).answer(0);
+    let waves =
+        |args: &[&str]| shop.run_with(&[&["cascade", "--format", "waves"], args].concat(), "", b"", &[]).answer(0);
     assert_eq!(waves(&["--since", "HEAD~2", "--until", "HEAD~1"]), "app\n");
     assert_eq!(waves(&["--since", "HEAD~1", "--until", "HEAD"]), "base\ntools\napp\n");
     assert_eq!(waves(&["--since", "HEAD", "--until", "HEAD~1"]), "base\ntools\napp\n");
@@ -236,14 +259,19 @@ fn selectors_hold_for_revisions_too() {
     assert_eq!(waves(&[]), "base\ntools\napp\n");
     assert_eq!(waves(&["--dependents-only"]), "tools\n");
     assert_eq!(waves(&["--max-distance", "0"]), "base\napp\n");
-    shop.run(["cascade", "--since", "HEAD", "--exit-code", "--format", "names"]).any_stderr().stdout("base\ntools\napp\n").code(4);
+    shop.run(["cascade", "--since", "HEAD", "--exit-code", "--format", "names"])
+        .any_stderr()
+        .stdout("base\ntools\napp\n")
+        .code(4);
 }
 
 #[test]
 fn a_revision_that_git_does_not_know_is_told() {
     let shop = shop();
     let hint = "hint: --unknown=all takes every layer as changed, --unknown=ignore none\n";
-    shop.run(["cascade", "--since", "nothing"]).stderr(&format!("error: git knows no revision `nothing`\n{hint}")).code(5);
+    shop.run(["cascade", "--since", "nothing"])
+        .stderr(&format!("error: git knows no revision `nothing`\n{hint}"))
+        .code(5);
     shop.run(["cascade", "--since", "--help"]).any_stderr().code(2);
     shop.run(["cascade", "--since", "nothing", "--unknown=all", "--format", "names"])
         .stdout("base\nother\ntools\napp\n")
@@ -253,7 +281,9 @@ fn a_revision_that_git_does_not_know_is_told() {
         .stdout(NOTHING)
         .stderr("git knows no revision `nothing`: nothing can be compared\n")
         .success();
-    shop.run(["cascade", "--since", "HEAD", "--until", "nothing"]).stderr("error: git knows no revision `nothing`\n").code(5);
+    shop.run(["cascade", "--since", "HEAD", "--until", "nothing"])
+        .stderr("error: git knows no revision `nothing`\n")
+        .code(5);
 }
 
 #[test]
@@ -261,7 +291,10 @@ fn without_a_repository_no_revision_can_be_read() {
     let shop = Workshop::new();
     shop.layer("base", RUST);
     shop.run(["cascade", "--since", "HEAD"]).any_stderr().code(5);
-    shop.run(["cascade", "--since", "HEAD", "--unknown=all", "--format", "names"]).any_stderr().stdout("base\n").success();
+    shop.run(["cascade", "--since", "HEAD", "--unknown=all", "--format", "names"])
+        .any_stderr()
+        .stdout("base\n")
+        .success();
 }
 
 #[test]
@@ -269,7 +302,14 @@ fn a_shallow_clone_is_told_how_to_get_more() {
     let shop = shop();
     shop.append("layers/app/Dockerfile", "# x\n").commit("two");
     let clone = shop.outside().join("clone");
-    shop.git(&["clone", "--quiet", "--depth", "1", &format!("file://{}", shop.root().display()), clone.to_str().unwrap()]);
+    shop.git(&[
+        "clone",
+        "--quiet",
+        "--depth",
+        "1",
+        &format!("file://{}", shop.root().display()),
+        clone.to_str().unwrap(),
+    ]);
     shop.run(["cascade", "--since", "HEAD~1", "--catalog", clone.to_str().unwrap()])
         .stderr(
             "error: git knows no revision `HEAD~1`\n\
@@ -314,21 +354,28 @@ fn a_revision_before_the_catalog_existed_knows_no_layer() {
     }
     shop.file("catalog/catalog.ncl", crate::workshop::CATALOG).lock(&[RUST]).layer("base", RUST);
     shop.run(["cascade", "--since", "HEAD"]).any_stderr().code(5);
-    shop.run(["cascade", "--since", "HEAD", "--unknown=all", "--format", "names"]).any_stderr().stdout("base\n").success();
+    shop.run(["cascade", "--since", "HEAD", "--unknown=all", "--format", "names"])
+        .any_stderr()
+        .stdout("base\n")
+        .success();
 }
 
 #[test]
 fn overlays_change_versions_and_not_identities() {
     let shop = Workshop::new();
     let base = "{ image = (import \"../../catalog/catalog.ncl\").images.toolchain }";
-    shop.workflow("base", &format!("build_base = {base},\n  runtime_base = {base},")).dockerfile("base", &crate::workshop::dockerfile(RUST));
+    shop.workflow("base", &format!("build_base = {base},\n  runtime_base = {base},"))
+        .dockerfile("base", &crate::workshop::dockerfile(RUST));
     shop.lock(&[RUST, "rust:1.98.0-slim-trixie"]).commit("one");
     let outside = shop.outside();
     let overlay = |name: &str, text: &str| {
         std::fs::write(outside.join(name), text).unwrap();
         outside.join(name).to_str().unwrap().to_owned()
     };
-    let mirror = overlay("mirror.ncl", "{ mirrors.\"docker.io\" = \"127.0.0.1:5001\", plain_http = [\"127.0.0.1:5001\"], registry = \"other\" }");
+    let mirror = overlay(
+        "mirror.ncl",
+        "{ mirrors.\"docker.io\" = \"127.0.0.1:5001\", plain_http = [\"127.0.0.1:5001\"], registry = \"other\" }",
+    );
     let rust = overlay("rust.ncl", "{ rust.version = \"1.98.0\" }");
     let force = overlay("force.ncl", "{ rust.version | force = \"1.97.1\" }");
     let unknown = overlay("unknown.ncl", "{\n  mirors.\"docker.io\" = \"x\",\n}");

@@ -17,7 +17,10 @@ fn each_input_that_differs_is_shown() {
     shop.replace("layers/app/workflow.ncl", "MODE = \"a\"", "MODE = \"b\"").executable("layers/app/Dockerfile");
     shop.file("layers/app/new", "").replace("lamina.lock", &digest(1), &digest(2));
     insta::assert_snapshot!("why_stale", shop.run(["why", "app", "--since", "HEAD"]).snapshot());
-    insta::assert_snapshot!("why_stale_json", shop.run(["why", "app", "--since", "HEAD", "--format", "json"]).snapshot());
+    insta::assert_snapshot!(
+        "why_stale_json",
+        shop.run(["why", "app", "--since", "HEAD", "--format", "json"]).snapshot()
+    );
 }
 
 #[test]
@@ -57,7 +60,9 @@ fn a_long_difference_is_cut() {
 #[test]
 fn a_layer_that_does_not_exist_is_a_usage_error() {
     let shop = shop();
-    shop.run(["why", "tool", "--since", "HEAD"]).stderr("error: there is no layer `tool`\nhint: did you mean `tools`?\n").code(2);
+    shop.run(["why", "tool", "--since", "HEAD"])
+        .stderr("error: there is no layer `tool`\nhint: did you mean `tools`?\n")
+        .code(2);
     shop.run(["why", "tools"])
         .stderr("error: which revision is it compared with?\nhint: name it with --since REV\n")
         .code(2);

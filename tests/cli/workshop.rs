@@ -104,11 +104,8 @@ impl Workshop {
     /// As [`Workshop::layer`], with further fields.
     pub fn layer_with(&self, name: &str, parent: &str, fields: &str) -> &Self {
         let base = base(parent);
-        self.workflow(
-            name,
-            &format!("build_base = {base},\n  runtime_base = {base},\n{}", indent(fields)),
-        )
-        .dockerfile(name, &dockerfile(parent))
+        self.workflow(name, &format!("build_base = {base},\n  runtime_base = {base},\n{}", indent(fields)))
+            .dockerfile(name, &dockerfile(parent))
     }
 
     /// A layer's workflow with these fields, beside `layer`, `class` and `summary`.
@@ -264,7 +261,9 @@ impl Workshop {
         command.env_clear();
         let people = ["AUTHOR", "COMMITTER"];
         for person in people {
-            command.env(format!("GIT_{person}_NAME"), "A Tester").env(format!("GIT_{person}_EMAIL"), "tester@example.org");
+            command
+                .env(format!("GIT_{person}_NAME"), "A Tester")
+                .env(format!("GIT_{person}_EMAIL"), "tester@example.org");
             command.env(format!("GIT_{person}_DATE"), "2026-01-01T00:00:00Z");
         }
         command
@@ -281,7 +280,8 @@ impl Workshop {
     fn redact(&self, text: &str) -> String {
         static COMMIT: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"\b[0-9a-f]{40}\b").unwrap());
         let outside = self.outside();
-        let text = text.replace(self.root.to_str().unwrap(), "[CATALOG]").replace(outside.to_str().unwrap(), "[OUTSIDE]");
+        let text =
+            text.replace(self.root.to_str().unwrap(), "[CATALOG]").replace(outside.to_str().unwrap(), "[OUTSIDE]");
         COMMIT.replace_all(&text, "[COMMIT]").into_owned()
     }
 }
@@ -325,7 +325,10 @@ impl Run {
     #[track_caller]
     pub fn snapshot(self) -> String {
         static FINGERPRINT: LazyLock<Regex> = LazyLock::new(|| {
-            Regex::new(r#"(fingerprint[":a-z ]*\s+(?:was |is )?"?|, is |"(?:old|new)": ")(?:[0-9a-f]{64}|[0-9a-f]{20})\b"#).unwrap()
+            Regex::new(
+                r#"(fingerprint[":a-z ]*\s+(?:was |is )?"?|, is |"(?:old|new)": ")(?:[0-9a-f]{64}|[0-9a-f]{20})\b"#,
+            )
+            .unwrap()
         });
         let text = show(self.code, &self.stdout, &self.stderr);
         FINGERPRINT.replace_all(&text, "${1}[FINGERPRINT]").into_owned()
