@@ -5,12 +5,10 @@ use std::io::{self, IsTerminal, Write};
 
 use anstyle::{AnsiColor, Style};
 
-use super::context::Context;
 use super::error::CommandError;
 use super::exit::Exit;
 use crate::diag::Diagnostic;
-use crate::report::diagnostics;
-use crate::snapshot::Snapshot;
+use crate::report::diagnostics::{self, Texts};
 
 /// When output is coloured.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
@@ -81,21 +79,14 @@ impl Ui {
     }
 
     /// Shows findings, worst first where they stand at one place.
-    pub fn findings(&self, findings: Vec<Diagnostic>, context: Option<&Context<'_>>, snapshot: &Snapshot) {
+    pub fn findings(&self, findings: Vec<Diagnostic>, texts: &Texts<'_>) {
         for finding in diagnostics::sorted(findings) {
-            let texts = |file: &str| match context {
-                Some(context) => context.text(snapshot, file),
-                None => snapshot.catalog.files.known_text(file),
-            };
-            self.say(None, &format!("{}\n", diagnostics::text(&finding, &texts, self.color)));
+            self.say(None, &format!("{}\n", diagnostics::text(&finding, texts, self.color)));
         }
     }
 
     /// Shows why a command failed.
-    pub fn error(&self, error: &CommandError, context: Option<&Context<'_>>) {
-        if let Some((findings, snapshot)) = &error.findings {
-            self.findings(findings.clone(), context, snapshot);
-        }
+    pub fn error(&self, error: &CommandError) {
         let red = Style::new().fg_color(Some(AnsiColor::Red.into())).bold();
         self.say(Some((red, "error")), &error.message);
         for hint in &error.hints {

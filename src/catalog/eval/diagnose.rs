@@ -16,7 +16,7 @@ use nickel_lang_core::serialize::NickelPointerElem;
 use nickel_lang_core::typ::{EnumRowsIteratorItem, Type, TypeF};
 
 use super::fields::{self, Fields};
-use super::worker::Library;
+use super::library::Library;
 use super::{Job, Kind, protocol};
 use crate::diag::{Code, Diagnostic, Label};
 use crate::model::nearest;

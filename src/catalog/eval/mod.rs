@@ -10,6 +10,7 @@
 mod chunk;
 mod diagnose;
 mod fields;
+mod library;
 mod protocol;
 mod supervise;
 mod supply;
