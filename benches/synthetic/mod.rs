@@ -10,13 +10,12 @@ use std::io;
 use std::path::Path;
 
 /// The contracts and the catalog are this repository's own.
-const SHARED: [(&str, &str); 6] = [
+const SHARED: [(&str, &str); 5] = [
     ("schemas/types.ncl", include_str!("../../schemas/types.ncl")),
     ("schemas/workflow.ncl", include_str!("../../schemas/workflow.ncl")),
     ("schemas/build_directives.ncl", include_str!("../../schemas/build_directives.ncl")),
     ("schemas/catalog.ncl", include_str!("../../schemas/catalog.ncl")),
     ("catalog/catalog.ncl", include_str!("../../catalog/catalog.ncl")),
-    ("lamina.lock", include_str!("../../lamina.lock")),
 ];
 
 /// Writes a catalog of `layers` layers into `folder`, which is made.
@@ -29,6 +28,10 @@ pub fn write(folder: &Path, layers: usize) -> io::Result<()> {
         fs::create_dir_all(path.parent().unwrap_or(folder))?;
         fs::write(path, text)?;
     }
+    let digest = "0123456789abcdef".repeat(4);
+    let reference = format!("docker.io/library/rust:1.97.1-slim-trixie@sha256:{digest}");
+    let lock = format!("version = 1\n\n[[image]]\nreference = \"{reference}\"\n");
+    fs::write(folder.join("lamina.lock"), lock)?;
     for number in 0..layers {
         layer(folder, number)?;
     }
@@ -54,13 +57,13 @@ fn layer(catalog: &Path, number: usize) -> io::Result<()> {
     let name = name(number);
     let folder = catalog.join("layers").join(&name);
     fs::create_dir_all(&folder)?;
-    let class = if number % 3 == 0 { "toolchain" } else { "source-dep" };
+    let class = if number.is_multiple_of(3) { "toolchain" } else { "source-dep" };
     let base = if number == 0 {
         "{ image = catalog.images.toolchain }".to_owned()
     } else {
         format!("{{ layer = \"{}\" }}", self::name(parent(number)))
     };
-    let donor = (number > 10 && number % 7 == 0).then(|| self::name(scatter(number + 1) % (number - 1)));
+    let donor = (number > 10 && number.is_multiple_of(7)).then(|| self::name(scatter(number + 1) % (number - 1)));
     let donors = donor.as_ref().map(|donor| format!("  donors = [{{ layer = \"{donor}\" }}],\n")).unwrap_or_default();
     let cooked = if class == "toolchain" { "" } else { "  cooked = {},\n" };
     let workflow = format!(

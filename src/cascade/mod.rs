@@ -90,6 +90,11 @@ impl Cascade {
         Self { compared: true, ..Self::of(new, changed) }
     }
 
+    /// Whether a layer of this name is gone.
+    pub fn is_removed(&self, name: &str) -> bool {
+        self.removed.iter().any(|removed| removed.as_str() == name)
+    }
+
     /// Whether a layer is stale.
     pub fn contains(&self, name: &LayerName) -> bool {
         self.reached.contains_key(name)

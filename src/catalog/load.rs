@@ -110,7 +110,7 @@ pub fn load(files: Files, options: &Options, cache: &mut Cache) -> Result<Loaded
         .map(|job| {
             let file = loaded.files.require(&job.path);
             let hash_of = |path: &RelPath| loaded.files.require(path).ok().map(|file| file.hash);
-            let entry = file.and_then(|file| Ok(cache.find(&job, &file.hash, hash_of)));
+            let entry = file.map(|file| cache.find(&job, &file.hash, hash_of));
             (job, entry.map(Option::<&Entry>::cloned))
         })
         .partition(|(_, entry)| matches!(entry, Ok(Some(_)) | Err(_)));
@@ -139,7 +139,7 @@ pub fn load(files: Files, options: &Options, cache: &mut Cache) -> Result<Loaded
     answers.into_iter().for_each(|(job, answer)| loaded.take_document(job, answer));
     let config = loaded.config.as_ref();
     let converted: Vec<_> =
-        layers.into_par_iter().filter_map(|(job, answer)| Some(convert_layer(config, job, answer)?)).collect();
+        layers.into_par_iter().filter_map(|(job, answer)| convert_layer(config, job, answer)).collect();
     for (name, layer) in converted {
         match layer {
             Ok(layer) => drop(loaded.layers.insert(name, layer)),

@@ -20,7 +20,7 @@ fn check_layer(snapshot: &Snapshot, loaded: &LoadedLayer) -> Vec<Diagnostic> {
     }
     let installed = installed_packages(snapshot, loaded);
     for (index, dep) in layer.native_deps.iter().enumerate() {
-        let is_installed = || installed.as_ref().is_none_or(|words| words.iter().any(|word| *word == dep.package));
+        let is_installed = || installed.as_ref().is_none_or(|words| words.contains(&dep.package));
         if dep.source == NativeSource::Apt && dep.needed != Needed::Run && !is_installed() {
             let message = format!("{} does not install the package {}", layer.build.dockerfile, dep.package);
             let field = format!("native_deps[{index}].package");

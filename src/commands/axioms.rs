@@ -7,6 +7,9 @@ use crate::report::catalog;
 
 /// Show what the catalog takes for granted, and whether it holds
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  lamina axioms
+  lamina axioms --format json")]
 pub struct Args {
     /// How the answer looks
     #[arg(long, value_enum, default_value_t)]

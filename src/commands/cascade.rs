@@ -1,4 +1,4 @@
-use clap::ValueEnum;
+use clap::{ArgGroup, ValueEnum};
 
 use super::changes::{Changes, UnknownPolicy};
 use super::context::{Context, valid};
@@ -10,6 +10,7 @@ use crate::snapshot::Snapshot;
 
 /// Say which layers a change makes stale, in which order, and why
 #[derive(Debug, clap::Args)]
+#[command(group(ArgGroup::new("change").args(["changed", "since"]).required(true)))]
 #[command(after_help = "Examples:
   lamina cascade --changed rust
   lamina cascade --changed layers/rust/Dockerfile schemas/workflow.ncl
@@ -19,7 +20,7 @@ use crate::snapshot::Snapshot;
   lamina cascade --since HEAD~1 --until HEAD --only class=source-dep")]
 pub struct Args {
     /// What has changed: layers, paths, external images; `-` reads paths from stdin
-    #[arg(long, value_name = "X", num_args = 1.., required_unless_present = "since", conflicts_with = "since")]
+    #[arg(long, value_name = "X", num_args = 1.., conflicts_with = "since")]
     changed: Vec<String>,
     #[command(flatten)]
     revisions: RevisionArgs,
@@ -116,8 +117,8 @@ pub fn compare(
 ) -> Result<(Option<Snapshot>, Snapshot, Cascade), CommandError> {
     let new = match &revisions.until {
         Some(until) => {
-            let message = format!("the catalog in {until} is invalid");
-            valid(context.unchecked_revision(until)?, &message, Exit::Invalid)?
+            let message = format!("the catalog in {until} can't be evaluated");
+            valid(context.unchecked_revision(until)?, &message, Exit::Unknown)?
         }
         None => context.snapshot()?,
     };
@@ -136,7 +137,7 @@ pub fn compare(
         }
         let mut error = CommandError::new(Exit::Unknown, format!("the catalog in {since} can't be evaluated"));
         error.findings = Some((broken, Box::new(old)));
-        Err(error.hint("--unknown=all takes what can't be compared as changed, --unknown=ignore as unchanged"))
+        Err(error)
     });
     let unreadable = match revisions.unknown {
         UnknownPolicy::Ignore => Unreadable::IsUnchanged,
@@ -148,7 +149,7 @@ pub fn compare(
             Ok((Some(old), new, cascade))
         }
         Err(error) if revisions.unknown == UnknownPolicy::Error => {
-            Err(error.hint("--unknown=all takes every layer as changed, --unknown=ignore none"))
+            Err(error.hint("--unknown=all takes what can't be compared as changed, --unknown=ignore as unchanged"))
         }
         Err(error) => {
             context.ui.remark(&format!("{}: nothing can be compared", error.message));

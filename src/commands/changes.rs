@@ -76,21 +76,15 @@ impl<'a> Changes<'a> {
             return Ok(());
         }
         if let Some((image, users)) = self.image(word) {
-            let old = self.snapshot.lock.get(&image).map(|locked| locked.digest.clone());
             for (name, edge) in users {
-                let change = Change::Image { edge, image: image.clone(), old: old.clone(), new: old.clone() };
+                let change = Change::Image { edge, image: image.clone(), old: None, new: None };
                 self.changed.entry(name).or_default().push(change);
             }
             return Ok(());
         }
         let exists = self.context.folder().join(word).exists() || self.context.root().join(word).exists();
-        if word.contains('/')
-            || word == "."
-            || word == ".."
-            || exists
-            || word.ends_with(".ncl")
-            || word.ends_with(".lock")
-        {
+        // No layer has a dot in its name: this is a file, even if it is gone.
+        if exists || word.contains(['/', '.']) {
             match self.path_of_argument(word) {
                 Some(path) => self.add_path(&path),
                 None => self.unaffecting.outside.push(word.to_owned()),

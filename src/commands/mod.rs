@@ -47,7 +47,7 @@ pub struct GlobalArgs {
     /// The catalog's root [default: the nearest folder upwards with catalog/catalog.ncl]
     #[arg(long, global = true, value_name = "DIR", env = "LAMINA_CATALOG", hide_env_values = true)]
     catalog: Option<PathBuf>,
-    /// Merge FILE over catalog/catalog.ncl; may be repeated, later ones over earlier ones
+    /// Merge FILE over catalog/catalog.ncl; may be repeated
     #[arg(long, global = true, value_name = "FILE")]
     overlay: Vec<PathBuf>,
     /// Read the digests of external images from FILE instead of lamina.lock
@@ -112,23 +112,28 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         }
     };
     let ui = Ui::new(cli.global.color, cli.global.verbose);
-    let context = Context::new(&cli.global, &ui);
-    let answer = match (&context, &cli.command) {
-        (_, Command::Validate(args)) if args.needs_no_catalog() => validate::describe(&ui, args),
-        (Ok(context), command) => dispatch(context, command),
-        (Err(_), _) => Ok(Exit::Failure),
+    if let Command::Validate(args) = &cli.command
+        && args.needs_no_catalog()
+    {
+        return end(&ui, None, validate::describe(&ui, args));
+    }
+    match Context::new(&cli.global, &ui) {
+        Ok(context) => end(&ui, Some(&context), dispatch(&context, &cli.command)),
+        Err(error) => end(&ui, None, Err(error)),
+    }
+}
+
+/// Says why a command failed, if it did; returns its code.
+fn end(ui: &Ui, context: Option<&Context<'_>>, result: Result<Exit, CommandError>) -> ExitCode {
+    let error = match result {
+        Ok(exit) => return exit.into(),
+        Err(error) => error,
     };
-    let (exit, error) = match (answer, context) {
-        (_, Err(error)) if !matches!(&cli.command, Command::Validate(args) if args.needs_no_catalog()) => {
-            ui.error(&error, None);
-            (error.exit, None)
-        }
-        (Ok(exit), _) => (exit, None),
-        (Err(error), context) => {
-            ui.error(&error, context.as_ref().ok());
-            (error.exit, Some(error))
-        }
-    };
+    if let (Some((findings, snapshot)), Some(context)) = (&error.findings, context) {
+        ui.findings(findings.clone(), &|file| context.text(snapshot, file));
+    }
+    ui.error(&error);
+    let exit = error.exit;
     // Tearing down a catalog of many layers takes longer than ending the process.
     std::mem::forget(error);
     exit.into()

@@ -1,15 +1,14 @@
 //! The terminal: stdout carries the answer alone, stderr everything else.
 
+use std::borrow::Cow;
 use std::io::{self, IsTerminal, Write};
 
 use anstyle::{AnsiColor, Style};
 
-use super::context::Context;
 use super::error::CommandError;
 use super::exit::Exit;
 use crate::diag::Diagnostic;
-use crate::report::diagnostics;
-use crate::snapshot::Snapshot;
+use crate::report::diagnostics::{self, Texts};
 
 /// When output is coloured.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
@@ -59,7 +58,7 @@ impl Ui {
     /// When stdout can't be written. A reader that has gone is no error: it has seen enough.
     pub fn answer(&self, text: &str) -> Result<(), CommandError> {
         let mut stdout = io::stdout().lock();
-        match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+        match stdout.write_all(printable(text, self.answer_color).as_bytes()).and_then(|()| stdout.flush()) {
             Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
                 Err(CommandError::failure("the answer can't be written", error))
             }
@@ -80,21 +79,14 @@ impl Ui {
     }
 
     /// Shows findings, worst first where they stand at one place.
-    pub fn findings(&self, findings: Vec<Diagnostic>, context: Option<&Context<'_>>, snapshot: &Snapshot) {
+    pub fn findings(&self, findings: Vec<Diagnostic>, texts: &Texts<'_>) {
         for finding in diagnostics::sorted(findings) {
-            let texts = |file: &str| match context {
-                Some(context) => context.text(snapshot, file),
-                None => snapshot.catalog.files.known_text(file),
-            };
-            self.say(None, &format!("{}\n", diagnostics::text(&finding, &texts, self.color)));
+            self.say(None, &format!("{}\n", diagnostics::text(&finding, texts, self.color)));
         }
     }
 
     /// Shows why a command failed.
-    pub fn error(&self, error: &CommandError, context: Option<&Context<'_>>) {
-        if let Some((findings, snapshot)) = &error.findings {
-            self.findings(findings.clone(), context, snapshot);
-        }
+    pub fn error(&self, error: &CommandError) {
         let red = Style::new().fg_color(Some(AnsiColor::Red.into())).bold();
         self.say(Some((red, "error")), &error.message);
         for hint in &error.hints {
@@ -113,6 +105,36 @@ impl Ui {
             None => format!("{text}\n"),
         };
         // There is nobody left to tell that stderr is gone.
-        let _ = io::stderr().lock().write_all(text.as_bytes());
+        let _ = io::stderr().lock().write_all(printable(&text, self.color).as_bytes());
+    }
+}
+
+/// The text without control characters: a catalog, or the name of a file, must not be able to move the cursor or to
+/// set a window's title. Line ends and tabs stay, and where output is coloured, colours.
+fn printable(text: &str, color: bool) -> Cow<'_, str> {
+    let is_plain = |c: char| !c.is_control() || matches!(c, '\n' | '\t');
+    if text.chars().all(is_plain) {
+        return text.into();
+    }
+    let is_color = |rest: &str| {
+        let digits =
+            rest.strip_prefix('[').map(|rest| rest.trim_start_matches(|c: char| c.is_ascii_digit() || c == ';'));
+        digits.is_some_and(|rest| rest.starts_with('m'))
+    };
+    let keep = |(at, c): &(usize, char)| is_plain(*c) || (color && *c == '\u{1b}' && is_color(&text[at + 1..]));
+    let kept = text.char_indices().map(|(at, c)| if keep(&(at, c)) { c } else { '\u{fffd}' });
+    kept.collect::<String>().into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::printable;
+
+    #[test]
+    fn control_characters_do_not_reach_the_terminal() {
+        let text = "a\u{1b}]0;title\u{7} \u{1b}[2J \u{1b}[1;31mred\u{1b}[0m\tb\n";
+        assert_eq!(printable(text, false).matches('\u{fffd}').count(), 5);
+        assert_eq!(printable(text, true).matches('\u{fffd}').count(), 3);
+        assert_eq!(printable("plain\ttext\n", false), "plain\ttext\n");
     }
 }

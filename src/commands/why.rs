@@ -27,7 +27,10 @@ pub fn run(context: &Context<'_>, args: &Args) -> Result<Exit, CommandError> {
         );
     };
     let (old, new, cascade) = compare(context, since, &args.revisions)?;
-    let (layer, _) = find_layer(&new, &args.layer)?;
+    let (layer, _) = find_layer(&new, &args.layer).map_err(|error| match cascade.is_removed(&args.layer) {
+        true => CommandError::new(Exit::Usage, format!("the layer `{}` is gone since {since}", args.layer)),
+        false => error,
+    })?;
     let explanation = Explanation { old: old.as_ref(), new: &new, cascade: &cascade, layer, since };
     let answer = match args.format {
         Format::Text => explanation.text(),

@@ -45,7 +45,7 @@ codes! {
     Syntax = "syntax", Error, "A Nickel file can't be parsed.",
         "The parser stopped here. The mistake often lies just before the place shown: a comma, a brace or a quote is missing.";
     Contract = "contract", Error, "A value breaks the contract of its field.",
-        "Each field of a workflow, of the catalog and of an ADR has a contract in schemas/. The finding shows the value and what the contract allows. `lamina show --schema` prints the documentation of all fields.";
+        "Each field of a workflow, of the catalog and of an ADR has a contract in schemas/. The finding shows the value and what the contract allows. The schemas document every field, and so does docs/workflow.md.";
     MissingField = "missing-field", Error, "A mandatory field is missing.",
         "The contract asks for a field that the record does not define. Add it; the schema's documentation says what belongs there.";
     UnknownField = "unknown-field", Error, "A field that the contract does not know.",

@@ -45,9 +45,11 @@ impl Borrow<str> for LayerName {
     }
 }
 
-/// The candidate that a mistyped name most likely means, if one is near enough.
+/// The candidate that a mistyped name most likely means, if one is near enough. Numbers are near to no other.
 pub fn nearest<'a>(typed: &str, candidates: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    let is_number = typed.bytes().all(|byte| byte.is_ascii_digit());
     candidates
+        .filter(|_| !is_number)
         .map(|candidate| (strsim::damerau_levenshtein(typed, candidate), candidate))
         .filter(|(distance, candidate)| *distance <= 1 + candidate.len().min(typed.len()) / 4)
         .min()

@@ -14,7 +14,7 @@ pub struct RelPath(String);
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PathError {
     /// The path starts at the file system's root.
-    #[error("`{0}` is absolute; write it relative to the catalog")]
+    #[error("`{0}` is absolute, and a relative path is needed here")]
     Absolute(String),
     /// The path leads out of the catalog.
     #[error("`{0}` leads out of the catalog")]

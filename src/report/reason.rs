@@ -25,7 +25,7 @@ pub fn change(change: &Change) -> String {
                 (Some(old), Some(new)) => format!("{edge} {name} moved from {} to {}", short(old), short(new)),
                 (None, Some(new)) => format!("{edge} {name} is locked now: {}", short(new)),
                 (Some(old), None) => format!("{edge} {name} is not locked any more, was {}", short(old)),
-                (None, None) => format!("{edge} {name} changed"),
+                (None, None) => format!("{edge} {name} was named as changed"),
             }
         }
         Change::Unclaimed { file } => format!("{file} changed, which no layer claims"),

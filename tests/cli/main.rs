@@ -6,11 +6,16 @@ mod cache;
 mod cascade;
 mod confinement;
 mod docs;
+mod engine;
 mod floors;
 mod hostile;
 mod list_show_graph;
 mod properties;
 mod real;
+<<<<<<< HEAD
+=======
+mod reference;
+>>>>>>> main
 mod since;
 mod validate;
 mod why;

@@ -40,6 +40,13 @@ pub(super) fn run(
         let (repaired, more) = evaluate(&again, blank.again(), limits, worker)?;
         for ((index, _), repaired) in unknown.iter().zip(repaired) {
             if let (Err(findings), Err(more)) = (&mut outcomes[*index].result, repaired.result) {
+                // That a misspelled field is missing goes without saying.
+                let misspelled = |finding: &Diagnostic| {
+                    let name = finding.field.as_deref().and_then(|field| field.rsplit('.').next()).unwrap_or_default();
+                    let hint = format!("did you mean `{name}`?");
+                    finding.code == Code::MissingField && findings.iter().any(|known| known.help.contains(&hint))
+                };
+                let more: Vec<_> = more.into_iter().filter(|finding| !misspelled(finding)).collect();
                 findings.extend(more);
             }
         }

@@ -16,9 +16,10 @@ use nickel_lang_core::serialize::NickelPointerElem;
 use nickel_lang_core::typ::{EnumRowsIteratorItem, Type, TypeF};
 
 use super::fields::{self, Fields};
-use super::worker::Library;
-use super::{Job, Kind, nearest, protocol};
+use super::library::Library;
+use super::{Job, Kind, protocol};
 use crate::diag::{Code, Diagnostic, Label};
+use crate::model::nearest;
 
 /// More findings than this in one file help nobody.
 const MAX_FINDINGS: usize = 100;
@@ -171,9 +172,19 @@ impl<'a> Diagnoser<'a> {
                     (None, Some(whole)) => ("", whole.value.clone()),
                     (None, None) => ("", span),
                 };
+                // Of an element of a list, Nickel names the whole list.
+                let elements = fields
+                    .elements(parent)
+                    .filter(|element| fields.get(&fields::join(&element.path, id.label())).is_none());
+                let elements: Vec<_> = elements.cloned().collect();
+                let parent = elements.first().map_or(parent, |element| element.path.as_str());
                 finding.field = Some(fields::join(parent, id.label()));
-                let label = self.label(file, self.head(file, &span), "in this record");
-                finding.labels.extend(label);
+                let places = elements.iter().map(|element| element.value.clone());
+                let places: Vec<_> = if elements.is_empty() { vec![span] } else { places.collect() };
+                for place in places {
+                    let label = self.label(file, self.head(file, &place), "in this record");
+                    finding.labels.extend(label);
+                }
             }
             let required = metadata.annotation.first().and_then(|contract| contract.label.field_name).unwrap_or(*id);
             if let Some(span) = required.pos.into_opt() {

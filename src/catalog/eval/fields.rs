@@ -52,6 +52,11 @@ impl Fields {
             .min_by_key(|field| (field.whole.len(), Reverse(field.path.len())))
     }
 
+    /// The elements of the list with this path.
+    pub fn elements<'a>(&'a self, path: &'a str) -> impl Iterator<Item = &'a Field> {
+        (0..).map_while(move |index| self.get(&format!("{path}[{index}]")))
+    }
+
     /// The fields whose last name is this one.
     pub fn named<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a Field> {
         self.0.iter().filter(move |field| last_name(&field.path) == name)

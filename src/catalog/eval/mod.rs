@@ -10,6 +10,7 @@
 mod chunk;
 mod diagnose;
 mod fields;
+mod library;
 mod protocol;
 mod supervise;
 mod supply;
@@ -246,14 +247,4 @@ fn in_parallel<I: Sync + Copy, T: Send>(items: &[I], workers: usize, work: impl 
     let mut done = done.into_inner().unwrap_or_else(PoisonError::into_inner);
     done.sort_by_key(|(index, _)| *index);
     done.into_iter().map(|(_, result)| result).collect()
-}
-
-/// The candidate that `word` was most likely meant to be.
-fn nearest<'a>(word: &str, candidates: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    let likeness = |candidate: &str| strsim::normalized_damerau_levenshtein(word, candidate);
-    candidates
-        .map(|candidate| (likeness(candidate), candidate))
-        .filter(|(likeness, _)| *likeness >= 0.6)
-        .max_by(|a, b| a.0.total_cmp(&b.0))
-        .map(|(_, candidate)| candidate)
 }

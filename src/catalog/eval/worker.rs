@@ -1,14 +1,13 @@
 //! The worker: a process that evaluates what it is sent, and can reach nothing else.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap};
 use std::io::{self, BufReader, BufWriter, Read, StdoutLock, Write};
 use std::ops::Range;
 use std::panic;
 use std::process;
 use std::thread;
 
-use nickel_lang_core::ast::InputFormat;
-use nickel_lang_core::cache::{CacheHub, SourcePath};
+use nickel_lang_core::cache::CacheHub;
 use nickel_lang_core::error::{Error, ImportErrorKind, NullReporter, TypecheckErrorKind};
 use nickel_lang_core::eval::cache::CacheImpl;
 use nickel_lang_core::eval::value::NickelValue;
@@ -21,6 +20,7 @@ use serde::Deserialize;
 
 use super::diagnose::Diagnoser;
 use super::fields::{Fields, range};
+use super::library::Library;
 use super::protocol::{self, Finished, Missing, Reply, Source, Task};
 use super::{Evaluated, Job, Kind, Record};
 use crate::catalog::raw;
@@ -129,31 +129,6 @@ impl Output {
     }
 }
 
-/// What is known of the sources.
-pub(super) struct Library {
-    sources: Vec<Source>,
-    /// A text has an id for each format that it may be imported in.
-    ids: HashMap<FileId, usize>,
-    /// Where each text lies as Nickel.
-    nickel: BTreeMap<String, FileId>,
-}
-
-impl Library {
-    pub fn source(&self, id: FileId) -> Option<&Source> {
-        self.ids.get(&id).map(|index| &self.sources[*index])
-    }
-
-    /// All Nickel sources, in the order of their places.
-    pub fn all(&self) -> impl Iterator<Item = (FileId, &Source)> {
-        self.nickel.values().filter_map(|id| Some((*id, self.source(*id)?)))
-    }
-
-    /// The text that people know as this file.
-    pub fn shown(&self, file: &RelPath) -> Option<FileId> {
-        self.all().find(|(_, source)| source.file.as_ref() == Some(file) && source.shown.is_some()).map(|(id, _)| id)
-    }
-}
-
 /// Why a file can't be prepared; each file that imports it fails for the same reason.
 #[derive(Clone)]
 enum Broken {
@@ -189,11 +164,11 @@ fn work(task: &Task, sources: Vec<Source>) -> io::Result<()> {
     }
     protocol::write(&mut out.0, &Reply::Ready)?;
 
-    let library = register(&mut context, sources);
+    let library = Library::register(&mut context.import_resolver, sources);
     let mut prepared = Vec::new();
     let mut broken: HashMap<FileId, Broken> = HashMap::new();
     for (index, job) in task.jobs.iter().enumerate() {
-        let Some(id) = library.nickel.get(&protocol::place(&job.path)).copied() else {
+        let Some(id) = library.file(&job.path) else {
             return Err(io::Error::other("a job without its source"));
         };
         out.begin(index)?;
@@ -232,27 +207,6 @@ fn work(task: &Task, sources: Vec<Source>) -> io::Result<()> {
     out.0.flush()?;
     // To drop the context would take time, and free what the process gives back anyway.
     process::exit(0)
-}
-
-/// Makes the sources importable.
-fn register(context: &mut Context, sources: Vec<Source>) -> Library {
-    let (mut ids, mut nickel) = (HashMap::new(), BTreeMap::new());
-    for (index, source) in sources.iter().enumerate() {
-        // Path and format together are the identity of a source: `import "x.json" as 'Text` is another one.
-        let formats: &[InputFormat] = match InputFormat::from_path(&source.place) {
-            Some(InputFormat::Nickel) => &[InputFormat::Nickel, InputFormat::Text],
-            _ => &[InputFormat::Nickel, InputFormat::Text, InputFormat::Json, InputFormat::Yaml, InputFormat::Toml],
-        };
-        for format in formats {
-            let key = SourcePath::Path(source.place.clone().into(), *format);
-            let id = context.import_resolver.sources.add_string(key, source.text.clone());
-            ids.insert(id, index);
-            if *format == InputFormat::Nickel {
-                nickel.insert(source.place.clone(), id);
-            }
-        }
-    }
-    Library { sources, ids, nickel }
 }
 
 /// The files of the catalog that a job imports, sorted.
