@@ -75,7 +75,10 @@ fn axioms_hold_as_far_as_their_decisions_do() {
 
 #[test]
 fn an_unknown_decision_is_a_usage_error() {
-    shop().run(["adr", "0001"]).stderr("error: there is no decision `0001`\nhint: did you mean `001`?\n").code(2);
+    shop()
+        .run(["adr", "0001"])
+        .stderr("error: there is no decision `0001`\nhint: there are: 001, 002, 003, 004\n")
+        .code(2);
 }
 
 #[test]

@@ -12,10 +12,7 @@ mod hostile;
 mod list_show_graph;
 mod properties;
 mod real;
-<<<<<<< HEAD
-=======
 mod reference;
->>>>>>> main
 mod since;
 mod validate;
 mod why;

@@ -268,7 +268,7 @@ fn selectors_hold_for_revisions_too() {
 #[test]
 fn a_revision_that_git_does_not_know_is_told() {
     let shop = shop();
-    let hint = "hint: --unknown=all takes every layer as changed, --unknown=ignore none\n";
+    let hint = "hint: --unknown=all takes what can't be compared as changed, --unknown=ignore as unchanged\n";
     shop.run(["cascade", "--since", "nothing"])
         .stderr(&format!("error: git knows no revision `nothing`\n{hint}"))
         .code(5);
@@ -314,7 +314,7 @@ fn a_shallow_clone_is_told_how_to_get_more() {
         .stderr(
             "error: git knows no revision `HEAD~1`\n\
              hint: this is a shallow clone: fetch more of the history (`git fetch --unshallow`)\n\
-             hint: --unknown=all takes every layer as changed, --unknown=ignore none\n",
+             hint: --unknown=all takes what can't be compared as changed, --unknown=ignore as unchanged\n",
         )
         .code(5);
 }

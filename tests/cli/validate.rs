@@ -84,6 +84,9 @@ fixtures! {
     unknown_field [UnknownField] |shop| {
         shop.layer_with("bad", "base", "sumary = \"x\",").layer_with("worse", "base", "build = { contxt = \".\" },");
     };
+    unknown_field_hides_no_other_mistake [UnknownField Contract MissingField] |shop| {
+        shop.workflow("bad", "class = 'tool,\n  sumary = \"x\",\n  build = { contxt = \".\" },\n  build_base = { layer = \"base\" },");
+    };
     contract_not_applied [ContractNotApplied] |shop| {
         shop.file("layers/bad/workflow.ncl", "{ layer = \"bad\" }");
         shop.file("layers/function/workflow.ncl", "{ layer = fun x => x }");
