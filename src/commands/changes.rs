@@ -71,6 +71,10 @@ impl<'a> Changes<'a> {
         if word == "-" {
             return self.add_list();
         }
+        if word.is_empty() {
+            let error = CommandError::new(Exit::Usage, "--changed was given an empty word, which names nothing");
+            return Err(error.hint("is a variable empty that should not be?"));
+        }
         if let Some((name, _)) = self.snapshot.catalog.layers.get_key_value(word) {
             self.changed.entry(name.clone()).or_default().push(Change::Named);
             return Ok(());
@@ -152,6 +156,9 @@ impl<'a> Changes<'a> {
     /// A path in a list is relative to the git repository, whose root may lie above the catalog's.
     fn path_of_list(&self, path: &str) -> Option<RelPath> {
         let root = self.context.root();
+        if Path::new(path).is_absolute() {
+            return self.path_of_argument(path);
+        }
         let repository = tree::repository(root).unwrap_or(root);
         let prefix = root.strip_prefix(repository).ok()?.to_str()?;
         let relative = RelPath::new(path).ok()?;

@@ -130,8 +130,6 @@ codes! {
         "adrs/ holds the decisions, each with constraints that lamina checks. `lamina adr ID` prints the record.";
     AdrInvalid = "adr-invalid", Error, "An architecture decision record can't be checked.",
         "Its file name begins with its id; its patterns are regular expressions and its globs are valid.";
-    ContextUnreadable = "context-unreadable", Error, "A build context can't be read.",
-        "Every file of the context goes into the layer's fingerprint. The message names the one that can't be read.";
     CatalogValue = "catalog-value", Error, "A value of the catalog can't be used.",
         "catalog/catalog.ncl, merged with the overlays, holds a value that its contract let pass and that is no valid name, image, platform or glob.";
 }
