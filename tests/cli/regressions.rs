@@ -134,3 +134,16 @@ fn the_cause_of_a_missing_fingerprint_is_told_by_its_own_change_under_ignore() {
         .stdout("app\n")
         .success();
 }
+
+/// What lamina does not read makes no layer stale, whether layers use it or not.
+#[test]
+fn a_catalog_may_extend_its_schema() {
+    let shop = Workshop::new();
+    shop.layer("a", RUST).commit("one");
+    let team = "      team\n        | String\n        | doc \"Who answers for it.\"\n        | default\n        = \"platform\",\n";
+    shop.replace("schemas/workflow.ncl", "      summary\n", &format!("{team}      summary\n"));
+    shop.run(["cascade", "--since", "HEAD"]).any_stderr().stdout("no layer is affected\n").success();
+    shop.replace("layers/a/workflow.ncl", "  summary =", "  team = \"web\",\n  summary =");
+    shop.run(["cascade", "--since", "HEAD"]).any_stderr().stdout("no layer is affected\n").success();
+    shop.run(["validate"]).stderr("1 layer, 8 checks: no problem\n").success();
+}
