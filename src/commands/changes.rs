@@ -30,7 +30,6 @@ pub enum UnknownPolicy {
 const MAX_LIST: u64 = 256 << 20;
 
 /// Collects the changes of layers that the user's words mean.
-#[derive(Debug)]
 pub struct Changes<'a> {
     context: &'a Context<'a>,
     snapshot: &'a Snapshot,
@@ -41,12 +40,6 @@ pub struct Changes<'a> {
     /// The paths that changed nothing.
     pub unaffecting: Unaffecting,
     unclaimed: Vec<RelPath>,
-}
-
-impl std::fmt::Debug for Context<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Context").field("root", &self.root()).finish_non_exhaustive()
-    }
 }
 
 impl<'a> Changes<'a> {
