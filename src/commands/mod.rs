@@ -1,4 +1,4 @@
-//! The command line: one file per command, each of which gets data from the [`Context`], computes and reports.
+//! The command line: one file per command, each of which gets data from the `Context`, computes and reports.
 
 mod adr;
 mod axioms;
