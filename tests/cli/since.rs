@@ -400,7 +400,8 @@ fn overlays_change_versions_and_not_identities() {
 
 #[test]
 fn what_fingerprints_tell_is_among_what_the_changed_paths_tell() {
-    let edits: [(&str, fn(&Workshop)); 12] = [
+    type Edit = fn(&Workshop);
+    let edits: [(&str, Edit); 12] = [
         ("a Dockerfile", |shop| {
             shop.append("layers/tools/Dockerfile", "# x\n");
         }),
