@@ -87,6 +87,27 @@ fn measure(command: &[&str]) -> Run {
     Run { wall, cpu, memory }
 }
 
+/// The peak memory of the largest worker of a cold run, in KiB, as /proc shows it while the run lasts.
+fn worker_memory(catalog: &str) -> f64 {
+    let mut command = Command::new(LAMINA);
+    command.args(["--catalog", catalog, "--no-cache", "--eval-workers", "1", "cascade", "--changed", "root"]);
+    let mut lamina = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("lamina can be run");
+    let parent = format!("PPid:\t{}", lamina.id());
+    let mut peak = 0.0_f64;
+    while lamina.try_wait().expect("the process can be watched").is_none() {
+        for process in fs::read_dir("/proc").into_iter().flatten().flatten() {
+            let status = fs::read_to_string(process.path().join("status")).unwrap_or_default();
+            if status.lines().any(|line| line == parent) {
+                let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+                let figure = line.and_then(|line| line.split_whitespace().next()?.parse().ok());
+                peak = peak.max(figure.unwrap_or(0.0));
+            }
+        }
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+    peak
+}
+
 /// The median of the ratios of two commands that are run in turn, and the median of the first one's figure.
 fn ratio(runs: usize, a: &dyn Fn() -> f64, b: &dyn Fn() -> f64) -> (f64, f64) {
     a();
@@ -121,11 +142,12 @@ fn table() {
     let cache = format!("XDG_CACHE_HOME={}", work.path().join("cache").display());
     let lamina = |layers: usize, more: &[&str]| {
         let mut command = vec!["env", &cache, LAMINA, "--catalog", catalog(layers)];
-        command.extend(["cascade", "--changed", "root", "--format", "names"]);
+        command.extend(["cascade", "--changed", "root"]);
         command.extend(more);
         measure(&command)
     };
-    let cold = |layers: usize, workers: &str| lamina(layers, &["--no-cache", "--eval-workers", workers]);
+    let names = "--format=names";
+    let cold = |layers: usize, workers: &str| lamina(layers, &[names, "--no-cache", "--eval-workers", workers]);
     let empty = empty_program(work.path());
     let own = env::current_exe().expect("this program has a path");
     let own = own.to_str().expect("the path is UTF-8");
@@ -149,8 +171,10 @@ fn table() {
     report("cold 10,000 : cold 13, one worker at a time", 600.0, growth, &milliseconds(wall));
     let (parallel, wall) = ratio(5, &|| cold(1000, "2").wall, &|| cold(1000, "1").wall);
     report("cold, 1,000 layers, two workers : one", 0.65, parallel, &milliseconds(wall));
-    let (memory, kib) = ratio(1, &|| cold(10_000, "1").memory, &|| cold(1000, "1").memory);
-    report("peak memory of a process, cold, at 10,000 : at 1,000", 1.2, memory, &format!("{:.0} MiB", kib / 1024.0));
+    let (one, ten) = (worker_memory(catalog(1000)), worker_memory(catalog(10_000)));
+    let host = cold(10_000, "1").memory / 1024.0;
+    let remark = format!("{:.0} MiB; lamina itself at 10,000: {host:.0} MiB", ten / 1024.0);
+    report("peak memory of a worker, cold, at 10,000 : at 1,000", 1.2, ten / one, &remark);
 
     let warm = |layers: usize, more: &[&str]| lamina(layers, more).wall;
     let read = |layers: usize, name: &[&str]| {
@@ -158,14 +182,14 @@ fn table() {
         command.extend(name);
         measure(&command).wall
     };
-    let (read_10k, wall) = ratio(7, &|| warm(10_000, &[]), &|| read(10_000, &["workflow.ncl"]));
+    let (read_10k, wall) = ratio(7, &|| warm(10_000, &[names]), &|| read(10_000, &["workflow.ncl"]));
     report("warm cascade, 10,000 layers : walk, read, hash its files", 2.5, read_10k, &milliseconds(wall));
     let json = |layers: usize| warm(layers, &["--format=json"]);
     let (all_10k, json_wall) = ratio(5, &|| json(10_000), &|| read(10_000, &[]));
     report("warm cascade with all fingerprints : walk, read, hash all files", 2.5, all_10k, &milliseconds(json_wall));
-    let (process, warm_13) = ratio(21, &|| warm(13, &[]), &|| measure(&["env", &cache, &empty]).wall);
+    let (process, warm_13) = ratio(21, &|| warm(13, &[names]), &|| measure(&["env", &cache, &empty]).wall);
     report("warm cascade, 13 layers : empty Rust process", 3.0, process, &milliseconds(warm_13));
-    let (cold_10k, _) = ratio(1, &|| warm(10_000, &[]), &|| cold(10_000, "2").wall);
+    let (cold_10k, _) = ratio(1, &|| warm(10_000, &[names]), &|| cold(10_000, "2").wall);
     report("warm : cold, 10,000 layers", 0.025, cold_10k, "");
     let graph = graph_work(&catalogs[&10_000]);
     report("cascade, waves and every chain, 10,000 layers : warm run", 0.1, graph / wall, &milliseconds(graph));
