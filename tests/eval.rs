@@ -369,6 +369,85 @@ fn a_broken_import_is_shown_in_its_file_for_each_importer() {
     }
 }
 
+/// Jobs that share broken files in every way: each is told the same, whichever jobs come before it.
+#[test]
+fn what_a_job_is_told_does_not_depend_on_the_others() {
+    let imports = [
+        ("direct", "import \"../syntax.ncl\""),
+        ("through", "(import \"../chain.ncl\").text"),
+        ("beside", "(import \"../sibling.ncl\").text"),
+        ("two", "(import \"../type.ncl\").text ++ (import \"../syntax.ncl\")"),
+        ("other-two", "(import \"../syntax.ncl\") ++ (import \"../type.ncl\").text"),
+        ("type", "(import \"../type.ncl\").text"),
+        ("name", "(import \"../name.ncl\").text"),
+        ("variable", "(import \"../variable.ncl\").text"),
+        ("data", "(import \"../data.json\").text"),
+        ("more-data", "(import \"../over-data.ncl\").text"),
+        ("circle", "(import \"../circle.ncl\").text"),
+        ("way-back", "(import \"../back.ncl\").text"),
+        ("missing", "(import \"../missing.ncl\").text"),
+        ("pattern", "let { a ? import \"../syntax.ncl\" } = {} in a"),
+        ("pattern-in-pattern", "let { a ? let { b ? import \"../type.ncl\" } = {} in b } = {} in a.text"),
+        ("hidden", "let x | [| 'A (import \"../hidden.ncl\") |] = 'A 1 in \"x\""),
+        ("seen", "(import \"../hidden.ncl\").text"),
+        ("include", "let a = 1 in ({ include a | (import \"../syntax.ncl\") }).a"),
+        ("fine", "(import \"../good.ncl\").text"),
+    ];
+    let memory = Memory::new()
+        .with("layers/syntax.ncl", "{ a = ")
+        .with("layers/type.ncl", "{ text : Number = \"x\" }")
+        .with("layers/name.ncl", "{ text = unbound }")
+        .with("layers/variable.ncl", "{ text | forall a. b -> a = fun x => x, other = import \"sibling.ncl\" }")
+        .with("layers/data.json", "{ \"text\": ")
+        .with("layers/over-data.ncl", "{ a = import \"sibling.ncl\", b = import \"data.json\", text = b.text }")
+        .with("layers/chain.ncl", "{ a = import \"sibling.ncl\", b = import \"syntax.ncl\", c = import \"good.ncl\" }")
+        .with("layers/sibling.ncl", "{ text = (import \"good.ncl\").text }")
+        .with("layers/circle.ncl", "{ back = import \"back.ncl\", text = back.text }")
+        .with("layers/back.ncl", "{ other = import \"circle.ncl\", bad = import \"type.ncl\", text = \"x\" }")
+        .with("layers/missing.ncl", "{ a = import \"nowhere.ncl\" }")
+        .with("layers/hidden.ncl", "{ text : Number = \"x\", a = import \"sibling.ncl\" }")
+        .with("layers/good.ncl", "{ text = \"x\" }");
+    let memory = imports
+        .iter()
+        .fold(memory, |memory, (name, import)| memory.layer(name, workflow(name, &format!("docs = {import},"))));
+    let told = |outcome: &Outcome| format!("{:#?}", (&outcome.imports, outcome.result.as_ref().map(|_| "fine")));
+    let alone: BTreeMap<_, _> =
+        imports.iter().map(|(name, _)| (layer(name), told(&memory.run(&[layer(name)], &[])[0]))).collect();
+
+    let mut jobs: Vec<_> = alone.keys().cloned().collect();
+    for turn in 0..8 {
+        jobs.rotate_left(5);
+        jobs[..12].reverse();
+        for outcome in memory.run(&jobs, &[]) {
+            assert_eq!(told(&outcome), alone[&outcome.job], "{:?} in turn {turn}", outcome.job);
+        }
+    }
+    let codes = |name: &str| {
+        let outcome = &memory.run(&[layer(name)], &[])[0];
+        let findings = outcome.result.as_ref().err().into_iter().flatten();
+        findings.map(|finding| (finding.code, finding.main_file().expect("a file").to_owned())).collect::<Vec<_>>()
+    };
+    let syntax = (Code::Syntax, "layers/syntax.ncl".to_owned());
+    let wrong = (Code::Type, "layers/type.ncl".to_owned());
+    for (name, expected) in [
+        ("direct", vec![syntax.clone()]),
+        ("through", vec![syntax.clone()]),
+        ("two", vec![syntax.clone(), wrong.clone()]),
+        ("other-two", vec![syntax.clone(), wrong.clone()]),
+        ("way-back", vec![wrong.clone()]),
+        ("pattern", vec![syntax.clone()]),
+        ("pattern-in-pattern", vec![wrong.clone()]),
+        ("include", vec![syntax]),
+        ("data", vec![(Code::Syntax, "layers/data.json".to_owned())]),
+        ("variable", vec![(Code::Evaluation, "layers/variable.ncl".to_owned())]),
+        ("name", vec![(Code::Evaluation, "layers/name.ncl".to_owned())]),
+        ("fine", vec![]),
+        ("beside", vec![]),
+    ] {
+        assert_eq!(codes(name), expected, "{name}");
+    }
+}
+
 #[test]
 fn broken_data_is_shown_where_it_is_broken() {
     for (name, text) in [("a.json", "{\n \"a\": }"), ("a.toml", "a = 1\nb ="), ("a.yaml", "a: 1\n b: [")] {

@@ -50,8 +50,8 @@ impl<'a> Diagnoser<'a> {
         Self { hub, library, job, own: library.shown(&job.path).unwrap_or(id) }
     }
 
-    /// A file that could not be parsed, typechecked or imported; and which file that is.
-    pub fn unprepared(&self, error: Error) -> (Option<FileId>, Vec<Diagnostic>) {
+    /// What is wrong with `file`, which could not be parsed, typechecked or imported; and which file is to blame.
+    pub fn unprepared(&self, file: FileId, error: Error) -> (Option<FileId>, Vec<Diagnostic>) {
         let import = |kind: &ImportErrorKind| match kind {
             ImportErrorKind::ParseErrors(..) => Code::Syntax,
             _ => Code::Import,
@@ -73,7 +73,14 @@ impl<'a> Diagnoser<'a> {
             .flat_map(|diagnostic| &diagnostic.labels)
             .filter(|label| label.style == LabelStyle::Primary)
             .find_map(|label| self.library.source(label.file_id).map(|_| label.file_id));
-        (culprit, self.tidy(self.convert(code, rendered, &files)))
+        let mut findings = self.convert(code, rendered, &files);
+        if findings.is_empty() {
+            findings.push(Diagnostic::new(code, "the file can't be prepared for evaluation"));
+        }
+        for finding in findings.iter_mut().filter(|finding| finding.labels.is_empty()) {
+            finding.file = self.shown(file).map(str::to_owned);
+        }
+        (culprit, findings)
     }
 
     /// A file whose evaluation failed: `first` stopped it, `all` were found by going on.
@@ -341,12 +348,11 @@ impl<'a> Diagnoser<'a> {
     }
 
     /// Orders findings as they stand in the file, the file's own first, and drops repetitions.
-    fn tidy(&self, mut findings: Vec<Diagnostic>) -> Vec<Diagnostic> {
+    pub fn tidy(&self, mut findings: Vec<Diagnostic>) -> Vec<Diagnostic> {
         let own = self.job.path.as_str();
         let place = |finding: &Diagnostic| {
-            let label = finding.labels.first();
-            let file = label.map_or(own, |label| label.file.as_str()).to_owned();
-            (file != own, file, label.map_or(0, |label| label.span.start))
+            let file = finding.main_file().unwrap_or(own).to_owned();
+            (file != own, file, finding.labels.first().map_or(0, |label| label.span.start))
         };
         findings.sort_by_cached_key(place);
         let mut seen = HashSet::new();
