@@ -53,8 +53,12 @@ impl Memory {
     }
 
     fn run(&self, jobs: &[Job], overlays: &[Overlay]) -> Vec<Outcome> {
+        self.run_within(1024, jobs, overlays)
+    }
+
+    fn run_within(&self, memory_mb: u64, jobs: &[Job], overlays: &[Overlay]) -> Vec<Outcome> {
         let worker = WorkerCommand { program: env!("CARGO_BIN_EXE_lamina").into(), args: vec!["__evaluate".into()] };
-        let limits = Limits { time: Duration::from_secs(2), memory_mb: 1024, workers: 2 };
+        let limits = Limits { time: Duration::from_secs(2), memory_mb, workers: 2 };
         let outcomes = eval::evaluate(jobs, self, overlays, &limits, &worker).expect("workers start");
         assert_eq!(jobs, outcomes.iter().map(|outcome| outcome.job.clone()).collect::<Vec<_>>());
         for finding in outcomes.iter().filter_map(|outcome| outcome.result.as_ref().err()).flatten() {
@@ -543,6 +547,29 @@ fn memory_is_bounded() {
     ] {
         let findings = Memory::new().layer("x", text).findings("x");
         assert_limit(&findings, text);
+    }
+}
+
+/// What a job leaves in its worker's memory is not the next one's fault.
+#[test]
+fn only_who_needs_too_much_memory_alone_is_to_blame() {
+    let names: Vec<_> = (0..20).map(|number| format!("layer-{number}")).collect();
+    let text = |name: &str| {
+        let twice = "std.array.fold_left (fun text _ => text ++ text) \"aaaaaaaa\" (std.array.range 0 23)";
+        let kept = format!("let rec big = {{ own = big, text = {twice} }} in\n");
+        kept + &workflow(name, "docs = if big.own.text == \"\" then \"no\" else \"yes\",")
+    };
+    let bomb = "let rec f = fun n s => if n == 0 then s else f (n - 1) (s ++ s) in { a = f 40 \"aaaaaaaa\" }";
+    let memory = names.iter().fold(Memory::new(), |memory, name| memory.layer(name, text(name))).layer("bomb", bomb);
+    let mut jobs: Vec<_> = names.iter().map(|name| layer(name)).collect();
+    jobs.insert(10, layer("bomb"));
+    for outcome in memory.run_within(640, &jobs, &[]) {
+        if outcome.job == layer("bomb") {
+            let findings = outcome.result.expect_err("a bomb");
+            assert_eq!(findings[0].code, Code::LimitMemory, "{findings:#?}");
+        } else {
+            assert_eq!(as_workflow(&outcome).docs.as_deref(), Some("yes"));
+        }
     }
 }
 

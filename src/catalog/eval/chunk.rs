@@ -71,10 +71,16 @@ fn evaluate(
     }
     let mut culprits = 0;
     let mut rounds = 0;
+    let mut suspect: Option<usize> = None;
+    let mut most = jobs.len();
     loop {
-        let waiting: Vec<usize> = (0..jobs.len()).filter(|index| outcomes[*index].is_none()).collect();
+        let mut waiting: Vec<usize> = (0..jobs.len()).filter(|index| outcomes[*index].is_none()).collect();
         if waiting.is_empty() {
             return Ok((outcomes.into_iter().flatten().collect(), unknown_fields));
+        }
+        waiting.truncate(most);
+        if let Some(index) = suspect.filter(|index| outcomes[*index].is_none()) {
+            waiting = vec![index];
         }
         supply.prefetch();
         let sent = supply.sources().len();
@@ -117,10 +123,18 @@ fn evaluate(
             outcomes[index] = answer.err().map(|finding| failed(&jobs[index], *finding));
         }
         if let Ending::Culprit { job, finding } = ending {
-            if let Some(&index) = waiting.get(job) {
+            let culprit = waiting.get(job).copied();
+            // The worker's memory holds what the jobs before it left: a job is to blame only for what it needs alone.
+            if finding.code == Code::LimitMemory && waiting.len() > 1 {
+                suspect = culprit;
+                most = waiting.len().div_ceil(2);
+                continue;
+            }
+            if let Some(index) = culprit {
                 outcomes[index] = Some(failed(&jobs[index], finding));
             }
             culprits += 1;
+            most = jobs.len();
         }
         if culprits == MAX_CULPRITS {
             for (job, outcome) in jobs.iter().zip(&mut outcomes) {
