@@ -501,6 +501,40 @@ fn a_missing_import_of_a_shared_file_fails_each_importer() {
 }
 
 #[test]
+fn the_name_of_a_missing_import_may_be_misspelled() {
+    for (import, help) in [
+        ("../../schemas/workflo.ncl", &["did you mean `workflow.ncl`?"] as &[&str]),
+        ("../../schemas/something.ncl", &[]),
+        ("../../schema/workflow.ncl", &[]),
+        ("../rust/workflaw.ncl", &["did you mean `workflow.ncl`?"]),
+        ("workflaw.ncl", &[]),
+    ] {
+        let text = workflow("x", &format!("docs = import \"{import}\","));
+        assert_eq!(assert_single(text, Code::Import, "does not exist").help, help, "{import}");
+    }
+}
+
+#[test]
+fn a_job_may_ask_for_many_files_and_not_for_any_number() {
+    let chain = |length: usize| {
+        let link = |memory: Memory, number: usize| {
+            let text = if number == length { "\"end\"".to_owned() } else { hidden_import(number + 1) };
+            memory.with(&format!("layers/x/f{number}.ncl"), text)
+        };
+        let memory = Memory::new().layer("x", workflow("x", &format!("docs = {},", hidden_import(0))));
+        (0..=length).fold(memory, link).findings("x")
+    };
+    assert_eq!(chain(20), []);
+    let findings = chain(64);
+    assert!(findings[0].message.contains("nested more than 64"), "{findings:#?}");
+}
+
+/// An import of the file `f<number>.ncl` that a glance at the text misses.
+fn hidden_import(number: usize) -> String {
+    format!("import \"\\u{{66}}{number}.ncl\"")
+}
+
+#[test]
 fn a_job_without_its_file() {
     let outcomes = Memory::new().run(&[layer("nowhere"), layer("rust")], &[]);
     assert_eq!(outcomes[0].result.as_ref().expect_err("no file")[0].main_file(), Some("layers/nowhere/workflow.ncl"));
