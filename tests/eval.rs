@@ -464,6 +464,36 @@ fn broken_data_is_shown_where_it_is_broken() {
 }
 
 #[test]
+fn places_in_data_that_is_not_ascii() {
+    for (name, text, place, message) in [
+        ("a.yaml", "é: é\né: ]\na: 1", "]", "yaml parse error"),
+        ("b.yaml", "é: [é", "", "yaml parse error"),
+        ("a.json", "{\"é\": €}", "€", "json parse error"),
+        ("b.json", "{\"é\": \"€", "\"", "json parse error"),
+        ("a.toml", "é = \"é\"", "é ", "toml parse error: TOML parse error at line 1, column 1: invalid"),
+        ("b.toml", "a = €", "€", "toml parse error: TOML parse error at line 1, column 5: string"),
+    ] {
+        let memory = Memory::new().layer("x", format!("import \"{name}\"")).with(&format!("layers/x/{name}"), text);
+        let findings = memory.findings("x");
+        let [finding] = findings.as_slice() else { panic!("{name}: {findings:#?}") };
+        let shown = text.get(finding.labels[0].span.clone());
+        assert_eq!((finding.code, shown), (Code::Syntax, Some(place)), "{name}: {finding:#?}");
+        assert!(finding.message.starts_with(message), "{finding:#?}");
+    }
+}
+
+#[test]
+fn a_mistake_without_a_place_names_the_file() {
+    for (docs, words) in [
+        ("std.to_string (std.string.is_match \"(\" \"a\")", "regex parse error: (: error: unclosed group"),
+        ("std.deserialize 'Json \"{\"", "json parse error"),
+    ] {
+        let finding = assert_single(workflow("x", &format!("docs = {docs},")), Code::Evaluation, words);
+        assert_eq!(finding.labels, [], "{finding:#?}");
+    }
+}
+
+#[test]
 fn a_bomb_that_layers_share_ends_each_of_them() {
     let more = "docs = import \"../bomb.ncl\",";
     let memory = Memory::new()

@@ -136,7 +136,8 @@ impl<'a> Supply<'a> {
         if let Some(source) = importer {
             match &source.shown {
                 Some(file) => {
-                    let label = Label { file: file.clone(), span: missing.span.clone(), message: String::new() };
+                    let span = source.span(&missing.span);
+                    let label = Label { file: file.clone(), span, message: String::new() };
                     finding.labels.insert(0, label);
                 }
                 None => finding.file = source.file.as_ref().map(|file| file.as_str().to_owned()),
