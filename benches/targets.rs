@@ -18,7 +18,6 @@ use std::time::Instant;
 use lamina::cascade::{Cascade, Selection};
 use lamina::catalog::eval::{Limits, WorkerCommand};
 use lamina::catalog::{Cache, Options};
-use lamina::lock::Lock;
 use lamina::model::Change;
 use lamina::snapshot::Snapshot;
 use lamina::tree::{Files, WorkTree};
@@ -224,7 +223,7 @@ fn graph_work(catalog: &Path) -> f64 {
     };
     let tree = WorkTree::open(catalog).expect("the catalog is there");
     let loaded = lamina::catalog::load(Files::new(Box::new(tree)), &options, &mut Cache::disabled());
-    let snapshot = Snapshot::new(loaded.expect("workers start"), Lock::default(), None, Vec::new());
+    let snapshot = Snapshot::new(loaded.expect("workers start"));
     let root = snapshot.graph.names().find(|name| name.as_str() == "root").expect("there is a root").clone();
     let once = || {
         let start = Instant::now();

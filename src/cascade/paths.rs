@@ -1,12 +1,11 @@
 //! Which layers a changed path belongs to. A path that nobody knows is never a silent "nothing".
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use globset::{Glob, GlobSet, GlobSetBuilder};
 
 use crate::catalog::{ADRS, AXIOMS_FILE, CATALOG_FILE, LAYERS, LoadedLayer, SCHEMAS};
 use crate::fingerprint::{DockerIgnore, is_in_context};
-use crate::lock;
 use crate::model::{Change, ContextChange, LayerName, RelPath};
 use crate::snapshot::Snapshot;
 
@@ -42,13 +41,12 @@ impl<'a> Claims<'a> {
         let mut imports: HashMap<&RelPath, Vec<&LoadedLayer>> = HashMap::new();
         let mut elsewhere = Vec::new();
         for loaded in snapshot.layers() {
-            for import in &loaded.imports {
+            // A layer leaves some of its fields to the catalog, whether it imports it or not.
+            let catalog = &snapshot.catalog;
+            let shared = catalog.config_files.iter().chain(&catalog.overlay_files);
+            let all: BTreeSet<&RelPath> = loaded.imports.iter().chain(shared).collect();
+            for import in all {
                 imports.entry(import).or_default().push(loaded);
-                // An overlay is merged over the catalog wherever that is imported.
-                if import.as_str() == CATALOG_FILE {
-                    let overlays = &snapshot.catalog.overlay_files;
-                    overlays.iter().for_each(|overlay| imports.entry(overlay).or_default().push(loaded));
-                }
             }
             let build = &loaded.layer.build;
             if build.context.below(&loaded.folder).is_none() || build.dockerfile.below(&loaded.folder).is_none() {
@@ -84,7 +82,7 @@ impl<'a> Claims<'a> {
         if let Some(importers) = self.imports.get(path) {
             importers.iter().for_each(|loaded| claim(loaded, Change::Import { file: path.clone() }));
         }
-        if path.as_str() == lock::FILE {
+        if self.snapshot.lock_path.as_ref() == Some(path) {
             let locked = self.snapshot.layers().filter(|loaded| loaded.layer.images().next().is_some());
             locked.for_each(|loaded| claim(loaded, Change::Lock { file: path.clone() }));
         }

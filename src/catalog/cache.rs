@@ -8,9 +8,11 @@ use std::collections::HashMap;
 use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
+use serde_bytes::ByteBuf;
 
 use super::eval::{Job, Overlay, Record};
 use super::spans::Spans;
@@ -19,7 +21,7 @@ use crate::tree::{Hash, sha256};
 
 /// Changes with the layout of the file, the records, and how evaluation goes about its work.
 const FORMAT: &str =
-    concat!("lamina evaluation cache 2, lamina ", env!("CARGO_PKG_VERSION"), ", nickel-lang-core 0.19.0");
+    concat!("lamina evaluation cache 3, lamina ", env!("CARGO_PKG_VERSION"), ", nickel-lang-core 0.19.0");
 
 /// How many versions of a file's record are kept: enough for a work tree and a few revisions.
 const VERSIONS: usize = 4;
@@ -28,41 +30,38 @@ const VERSIONS: usize = 4;
 #[derive(Debug, Default)]
 pub struct Cache {
     path: Option<PathBuf>,
-    entries: HashMap<Job, Vec<Entry>>,
+    /// The contents that entries were computed from. Most entries share theirs, so they hold numbers.
+    files: Vec<(RelPath, Hash)>,
+    entries: HashMap<Job, Vec<Arc<Entry>>>,
     changed: bool,
 }
 
 /// A file's record, with what it was computed from.
-#[derive(Clone, Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct Entry {
     /// The hash of the file itself.
-    pub hash: Hash,
-    /// The files it imports, with their hashes.
-    pub imports: Vec<(RelPath, Hash)>,
+    hash: Hash,
+    /// The files it imports, as numbers into the cache's list.
+    imports: Vec<u32>,
     /// Its value.
     pub record: Record,
     /// Where its fields stand.
     pub spans: Spans,
 }
 
+/// Which of the cache's files have the content that they had.
+#[derive(Debug)]
+pub struct Unchanged(Vec<bool>);
+
 /// How many entries are encoded together. Shards are decoded side by side.
 const SHARD: usize = 512;
 
-/// The file's layout. Imports are shared by most entries, so they are numbers into a table.
-#[derive(Default, Serialize, Deserialize)]
+/// The file's layout.
+#[derive(Serialize, Deserialize)]
 struct Stored {
     files: Vec<(RelPath, Hash)>,
-    /// Each an encoded list of [`StoredEntry`].
-    shards: Vec<Vec<u8>>,
-}
-
-#[derive(Serialize, Deserialize)]
-struct StoredEntry {
-    job: Job,
-    hash: Hash,
-    imports: Vec<u32>,
-    record: Record,
-    spans: Vec<u8>,
+    /// Each an encoded list of jobs with their entries.
+    shards: Vec<ByteBuf>,
 }
 
 impl Cache {
@@ -84,32 +83,55 @@ impl Cache {
         let hex = |bytes: &[u8]| sha256(bytes)[..8].iter().map(|byte| format!("{byte:02x}")).collect::<String>();
         let name = format!("{}-{}.cache", hex(root.as_os_str().as_encoded_bytes()), hex(&key));
         let path = folder.join(name);
-        let entries = fs::read(&path).ok().and_then(|bytes| decode(&bytes)).unwrap_or_default();
-        Self { path: Some(path), entries, changed: false }
+        let (files, entries) = fs::read(&path).ok().and_then(|bytes| decode(&bytes)).unwrap_or_default();
+        Self { path: Some(path), files, entries, changed: false }
     }
 
-    /// The record of a file whose content and imports have the hashes that `hash_of` gives.
-    pub fn find(&self, job: &Job, hash: &Hash, hash_of: impl Fn(&RelPath) -> Option<Hash>) -> Option<&Entry> {
-        let unchanged = |entry: &Entry| entry.imports.iter().all(|(path, hash)| hash_of(path).as_ref() == Some(hash));
-        self.entries.get(job)?.iter().find(|entry| entry.hash == *hash && unchanged(entry))
+    /// Compares the files that entries were computed from with those of today, which `hash_of` gives.
+    pub fn unchanged(&self, hash_of: impl Fn(&RelPath) -> Option<Hash>) -> Unchanged {
+        Unchanged(self.files.iter().map(|(path, hash)| hash_of(path).as_ref() == Some(hash)).collect())
     }
 
-    /// The files that a file imported when it was last evaluated: a good guess at what it needs now.
-    pub fn last_imports(&self, job: &Job) -> impl Iterator<Item = &RelPath> {
-        self.entries
-            .get(job)
-            .and_then(|versions| versions.first())
-            .into_iter()
-            .flat_map(|entry| &entry.imports)
-            .map(|(path, _)| path)
+    /// The entry of a file with this hash, if all that it imports is unchanged.
+    pub fn find(&self, job: &Job, hash: &Hash, unchanged: &Unchanged) -> Option<&Arc<Entry>> {
+        let is_unchanged = |number: &u32| unchanged.0.get(*number as usize) == Some(&true);
+        self.entries.get(job)?.iter().find(|entry| entry.hash == *hash && entry.imports.iter().all(is_unchanged))
     }
 
-    /// Adds a record.
-    pub fn insert(&mut self, job: Job, entry: Entry) {
+    /// The files that an entry's file imports.
+    pub fn imports(&self, entry: &Entry) -> Vec<RelPath> {
+        entry
+            .imports
+            .iter()
+            .filter_map(|number| self.files.get(*number as usize))
+            .map(|(path, _)| path.clone())
+            .collect()
+    }
+
+    /// Adds what a file evaluated to; returns it as it is kept.
+    pub fn insert(
+        &mut self,
+        job: Job,
+        hash: Hash,
+        imports: impl Iterator<Item = (RelPath, Hash)>,
+        record: Record,
+        spans: Spans,
+    ) -> Arc<Entry> {
+        let imports = imports.map(|import| {
+            let known = self.files.iter().position(|file| *file == import);
+            let number = known.unwrap_or_else(|| {
+                self.files.push(import);
+                self.files.len() - 1
+            });
+            u32::try_from(number).unwrap_or(u32::MAX)
+        });
+        let imports = imports.collect();
+        let entry = Arc::new(Entry { hash, imports, record, spans });
         let versions = self.entries.entry(job).or_default();
-        versions.insert(0, entry);
+        versions.insert(0, Arc::clone(&entry));
         versions.truncate(VERSIONS);
         self.changed = true;
+        entry
     }
 
     /// Writes the cache if something was added.
@@ -121,60 +143,37 @@ impl Cache {
         let folder = path.parent().ok_or(io::ErrorKind::NotFound)?;
         fs::create_dir_all(folder)?;
         let mut file = tempfile::NamedTempFile::new_in(folder)?;
-        file.write_all(&encode(&self.entries).map_err(io::Error::other)?)?;
+        file.write_all(&encode(&self.files, &self.entries).map_err(io::Error::other)?)?;
         file.persist(path).map_err(|error| error.error)?;
         self.changed = false;
         Ok(())
     }
 }
 
-fn encode(entries: &HashMap<Job, Vec<Entry>>) -> postcard::Result<Vec<u8>> {
-    let mut files = Vec::new();
-    let mut numbers: HashMap<&(RelPath, Hash), u32> = HashMap::new();
-    let mut stored = Vec::new();
-    for (job, versions) in entries {
-        for entry in versions {
-            let number = |import| {
-                *numbers.entry(import).or_insert_with(|| {
-                    files.push(import.clone());
-                    u32::try_from(files.len() - 1).unwrap_or(u32::MAX)
-                })
-            };
-            stored.push(StoredEntry {
-                job: job.clone(),
-                hash: entry.hash,
-                imports: entry.imports.iter().map(number).collect(),
-                record: entry.record.clone(),
-                spans: entry.spans.as_bytes().to_vec(),
-            });
-        }
-    }
-    let shards = stored.chunks(SHARD).map(postcard::to_allocvec).collect::<postcard::Result<_>>()?;
-    let payload = postcard::to_allocvec(&Stored { files, shards })?;
+fn encode(files: &[(RelPath, Hash)], entries: &HashMap<Job, Vec<Arc<Entry>>>) -> postcard::Result<Vec<u8>> {
+    let all: Vec<(&Job, &Entry)> =
+        entries.iter().flat_map(|(job, versions)| versions.iter().map(move |entry| (job, &**entry))).collect();
+    let shards = all.par_chunks(SHARD).map(|shard| postcard::to_allocvec(shard).map(ByteBuf::from));
+    let shards = shards.collect::<postcard::Result<_>>()?;
+    let payload = postcard::to_allocvec(&Stored { files: files.to_vec(), shards })?;
     let mut bytes = sha256(&payload).to_vec();
     bytes.extend(payload);
     Ok(bytes)
 }
 
-fn decode(bytes: &[u8]) -> Option<HashMap<Job, Vec<Entry>>> {
+type Decoded = (Vec<(RelPath, Hash)>, HashMap<Job, Vec<Arc<Entry>>>);
+
+fn decode(bytes: &[u8]) -> Option<Decoded> {
     let (checksum, payload) = bytes.split_at_checked(32)?;
     if sha256(payload) != checksum {
         return None;
     }
     let Stored { files, shards } = postcard::from_bytes(payload).ok()?;
-    let entry = |stored: StoredEntry| {
-        let import = |number: &u32| files.get(*number as usize).cloned();
-        let imports = stored.imports.iter().map(import).collect::<Option<_>>()?;
-        let spans = Spans::from_bytes(stored.spans);
-        Some((stored.job, Entry { hash: stored.hash, imports, record: stored.record, spans }))
-    };
-    let shard = |shard: &Vec<u8>| -> Option<Vec<(Job, Entry)>> {
-        postcard::from_bytes::<Vec<StoredEntry>>(shard).ok()?.into_iter().map(entry).collect()
-    };
+    let shard = |shard: &ByteBuf| postcard::from_bytes::<Vec<(Job, Entry)>>(shard).ok();
     let decoded: Vec<Vec<(Job, Entry)>> = shards.par_iter().map(shard).collect::<Option<_>>()?;
-    let mut entries: HashMap<Job, Vec<Entry>> = HashMap::with_capacity(decoded.len() * SHARD);
+    let mut entries: HashMap<Job, Vec<Arc<Entry>>> = HashMap::with_capacity(decoded.len() * SHARD);
     for (job, entry) in decoded.into_iter().flatten() {
-        entries.entry(job).or_default().push(entry);
+        entries.entry(job).or_default().push(Arc::new(entry));
     }
-    Some(entries)
+    Some((files, entries))
 }

@@ -85,7 +85,7 @@ impl Findings<'_> {
 ///
 /// # Errors
 /// All that is wrong with it.
-pub fn catalog(file: &RelPath, raw: raw::Catalog, spans: &Spans) -> Result<Catalog, Vec<Diagnostic>> {
+pub fn catalog(file: &RelPath, raw: &raw::Catalog, spans: &Spans) -> Result<Catalog, Vec<Diagnostic>> {
     let mut findings = Findings { file, layer: None, spans, found: Vec::new() };
     for (name, image) in &raw.images {
         findings.parse::<crate::model::ImageRef>(&format!("images.{name}"), image);
@@ -102,15 +102,15 @@ pub fn catalog(file: &RelPath, raw: raw::Catalog, spans: &Spans) -> Result<Catal
         return Err(findings.found);
     }
     Ok(Catalog {
-        name: raw.name,
-        rust_version: raw.rust.version,
-        debian_release: raw.debian.release,
-        registry: raw.registry,
-        namespace: raw.namespace,
+        name: raw.name.clone(),
+        rust_version: raw.rust.version.clone(),
+        debian_release: raw.debian.release.clone(),
+        registry: raw.registry.clone(),
+        namespace: raw.namespace.clone(),
         platforms,
-        mirrors: raw.mirrors.into_iter().map(|(registry, host)| Mirror { registry, host }).collect(),
-        plain_http: raw.plain_http,
-        ignored: raw.ignored,
+        mirrors: raw.mirrors.clone().into_iter().map(|(registry, host)| Mirror { registry, host }).collect(),
+        plain_http: raw.plain_http.clone(),
+        ignored: raw.ignored.clone(),
         cache_version,
     })
 }
@@ -122,7 +122,7 @@ pub fn catalog(file: &RelPath, raw: raw::Catalog, spans: &Spans) -> Result<Catal
 pub fn layer(
     file: &RelPath,
     name: &LayerName,
-    raw: raw::Workflow,
+    raw: &raw::Workflow,
     spans: &Spans,
     catalog: Option<&Catalog>,
 ) -> Result<Layer, Vec<Diagnostic>> {
@@ -154,9 +154,9 @@ pub fn layer(
         let help = "name the base in build_base, runtime_base or donors; lamina passes it, pinned";
         findings.add_with_help(Code::Contract, &format!("build.args.{reserved}"), message, help);
     }
-    let cooked = raw.cooked.and_then(|cooked| {
+    let cooked = raw.cooked.as_ref().and_then(|cooked| {
         let path = findings.inside("cooked.path", &folder, &cooked.path)?;
-        Some(Cooked { path, profile: cooked.profile, target_dir: cooked.target_dir })
+        Some(Cooked { path, profile: cooked.profile.clone(), target_dir: cooked.target_dir.clone() })
     });
     let dockerfile = findings.inside("build.dockerfile", &folder, &raw.build.dockerfile);
     let context = findings.inside("build.context", &folder, &raw.build.context);
@@ -179,38 +179,44 @@ pub fn layer(
     else {
         return Err(findings.found);
     };
-    let secret = |secret: raw::Secret| Secret { id: secret.id, required: secret.required, purpose: secret.purpose };
-    let native_dep = |dep: raw::NativeDep| NativeDep {
-        package: dep.package,
-        library: dep.library,
+    let secret = |secret: &raw::Secret| Secret {
+        id: secret.id.clone(),
+        required: secret.required,
+        purpose: secret.purpose.clone(),
+    };
+    let native_dep = |dep: &raw::NativeDep| NativeDep {
+        package: dep.package.clone(),
+        library: dep.library.clone(),
         needed: dep.needed,
         source: dep.source,
     };
-    let tool = |tool: raw::Tool| Tool { name: tool.name, probe: tool.probe, version: tool.version };
-    let artifact = |artifact: raw::Artifact| Artifact { path: artifact.path, description: artifact.description };
+    let tool =
+        |tool: &raw::Tool| Tool { name: tool.name.clone(), probe: tool.probe.clone(), version: tool.version.clone() };
+    let artifact =
+        |artifact: &raw::Artifact| Artifact { path: artifact.path.clone(), description: artifact.description.clone() };
     Ok(Layer {
         name: name.clone(),
         class: raw.class,
-        summary: raw.summary,
-        docs: raw.docs,
+        summary: raw.summary.clone(),
+        docs: raw.docs.clone(),
         build_base,
         runtime_base,
         donors,
-        native_deps: raw.native_deps.into_iter().map(native_dep).collect(),
-        tools: raw.tools_provided.into_iter().map(tool).collect(),
-        artifacts: raw.artifact_paths.into_iter().map(artifact).collect(),
+        native_deps: raw.native_deps.iter().map(native_dep).collect(),
+        tools: raw.tools_provided.iter().map(tool).collect(),
+        artifacts: raw.artifact_paths.iter().map(artifact).collect(),
         cooked,
         build: Build {
             dockerfile,
             context,
-            target: raw.build.target,
-            args: raw.build.args,
-            secrets: raw.build.secrets.into_iter().map(secret).collect(),
+            target: raw.build.target.clone(),
+            args: raw.build.args.clone(),
+            secrets: raw.build.secrets.iter().map(secret).collect(),
             platforms,
             resources,
             cache_version,
         },
-        hooks: Hooks { before_build: raw.hooks.before_build, after_build: raw.hooks.after_build },
+        hooks: Hooks { before_build: raw.hooks.before_build.clone(), after_build: raw.hooks.after_build.clone() },
     })
 }
 

@@ -6,12 +6,12 @@ use std::sync::Arc;
 use rayon::prelude::*;
 
 use super::cache::{Cache, Entry};
-use super::eval::{self, Evaluated, Job, Kind, Limits, Overlay, Record, Sources, WorkerCommand};
+use super::eval::{self, Job, Kind, Limits, Outcome, Overlay, Record, Sources, WorkerCommand};
 use super::spans::Spans;
 use super::{ADRS, AXIOMS_FILE, CATALOG_FILE, LAYERS, SCHEMAS, WORKFLOW, convert};
 use crate::diag::{Code, Diagnostic};
 use crate::model::{Adr, Axiom, Catalog, Layer, LayerName, RelPath};
-use crate::tree::{EntryKind, Files, finding};
+use crate::tree::{Entry as TreeEntry, EntryKind, Files, finding};
 
 /// How a catalog is loaded.
 #[derive(Clone, Debug)]
@@ -31,8 +31,8 @@ pub struct Loaded {
     pub files: Files,
     /// What holds for all layers; `None` where it can't be used.
     pub config: Option<Catalog>,
-    /// Where the fields of `catalog/catalog.ncl` stand.
-    pub config_spans: Spans,
+    /// The files that it is made of, without overlays; every layer depends on them.
+    pub config_files: Vec<RelPath>,
     /// The layers that can be used.
     pub layers: BTreeMap<LayerName, LoadedLayer>,
     /// The layers that exist and can't be used.
@@ -85,6 +85,9 @@ impl Sources for Files {
     }
 }
 
+/// What became of a file: from the cache or from evaluation.
+type Answer = Result<Arc<Entry>, Vec<Diagnostic>>;
+
 /// Loads the catalog whose files these are.
 ///
 /// # Errors
@@ -93,7 +96,7 @@ pub fn load(files: Files, options: &Options, cache: &mut Cache) -> Result<Loaded
     let mut loaded = Loaded {
         files,
         config: None,
-        config_spans: Spans::default(),
+        config_files: Vec::new(),
         layers: BTreeMap::new(),
         broken: BTreeSet::new(),
         adrs: Vec::new(),
@@ -105,41 +108,42 @@ pub fn load(files: Files, options: &Options, cache: &mut Cache) -> Result<Loaded
         decision_findings: Vec::new(),
     };
     let jobs = loaded.find_jobs();
-    let (known, unknown): (Vec<_>, Vec<_>) = jobs
+    let hash_of = |path: &RelPath| loaded.files.require(path).ok().map(|file| file.hash);
+    let unchanged = cache.unchanged(hash_of);
+    let known: Vec<_> = jobs
         .into_par_iter()
         .map(|job| {
-            let file = loaded.files.require(&job.path);
-            let hash_of = |path: &RelPath| loaded.files.require(path).ok().map(|file| file.hash);
-            let entry = file.map(|file| cache.find(&job, &file.hash, hash_of));
-            (job, entry.map(Option::<&Entry>::cloned))
+            let entry = loaded.files.require(&job.path).map(|file| cache.find(&job, &file.hash, &unchanged).cloned());
+            (job, entry)
         })
-        .partition(|(_, entry)| matches!(entry, Ok(Some(_)) | Err(_)));
-    let mut answers: Vec<(Job, Result<Entry, Vec<Diagnostic>>)> = Vec::new();
+        .collect();
+    let mut answers: Vec<(Job, Answer)> = Vec::with_capacity(known.len());
+    let mut unknown = Vec::new();
     for (job, entry) in known {
         match entry {
             Ok(Some(entry)) => answers.push((job, Ok(entry))),
-            Ok(None) => {}
+            Ok(None) => unknown.push(job),
             Err(finding) => answers.push((job, Err(vec![*finding]))),
         }
     }
-    let unknown: Vec<Job> = unknown.into_iter().map(|(job, _)| job).collect();
     if !unknown.is_empty() {
         let outcomes = eval::evaluate(&unknown, &loaded.files, &options.overlays, &options.limits, &options.worker)?;
-        for outcome in outcomes {
-            let entry = outcome.result.map(|evaluated| loaded.entry(&outcome.job, &outcome.imports, evaluated));
-            if let Ok(entry) = &entry {
-                cache.insert(outcome.job.clone(), entry.clone());
-            }
-            answers.push((outcome.job, entry));
+        for Outcome { job, imports, result } in outcomes {
+            let answer = result.map(|evaluated| {
+                let imports = imports.into_iter().filter_map(|path| Some((path.clone(), hash_of(&path)?)));
+                let hash = hash_of(&job.path).unwrap_or_default();
+                cache.insert(job.clone(), hash, imports, evaluated.record, Spans::encode(&evaluated.spans))
+            });
+            answers.push((job, answer));
         }
     }
     // The catalog comes first: layers leave some of their fields to it.
     answers.sort_by(|(a, _), (b, _)| a.cmp(b));
     let layers = answers.split_off(answers.partition_point(|(job, _)| job.kind < Kind::Workflow));
-    answers.into_iter().for_each(|(job, answer)| loaded.take_document(job, answer));
+    answers.into_iter().for_each(|(job, answer)| loaded.take_document(cache, job, answer));
     let config = loaded.config.as_ref();
     let converted: Vec<_> =
-        layers.into_par_iter().filter_map(|(job, answer)| convert_layer(config, job, answer)).collect();
+        layers.into_par_iter().filter_map(|(job, answer)| convert_layer(config, cache, job, answer)).collect();
     for (name, layer) in converted {
         match layer {
             Ok(layer) => drop(loaded.layers.insert(name, layer)),
@@ -154,16 +158,22 @@ pub fn load(files: Files, options: &Options, cache: &mut Cache) -> Result<Loaded
 
 fn convert_layer(
     config: Option<&Catalog>,
+    cache: &Cache,
     job: Job,
-    answer: Result<Entry, Vec<Diagnostic>>,
+    answer: Answer,
 ) -> Option<(LayerName, Result<LoadedLayer, Vec<Diagnostic>>)> {
     let folder = job.path.parent()?;
     let name: LayerName = folder.file_name().parse().ok()?;
     let layer = answer.and_then(|entry| {
-        let Record::Workflow(raw) = entry.record else { return Err(Vec::new()) };
+        let Record::Workflow(raw) = &entry.record else { return Err(Vec::new()) };
         let layer = convert::layer(&job.path, &name, raw, &entry.spans, config)?;
-        let imports = entry.imports.into_iter().map(|(path, _)| path).collect();
-        Ok(LoadedLayer { layer, folder, workflow: job.path, imports, spans: entry.spans })
+        Ok(LoadedLayer {
+            layer,
+            folder,
+            workflow: job.path,
+            imports: cache.imports(&entry),
+            spans: entry.spans.clone(),
+        })
     });
     let layer = layer.map_err(|findings| {
         let about = |finding: Diagnostic| Diagnostic { layer: Some(name.to_string()), ..finding };
@@ -205,9 +215,7 @@ impl Loaded {
                 return jobs;
             }
         };
-        let folders = members.into_iter().filter(|entry| matches!(entry.kind, EntryKind::Folder | EntryKind::Link));
-        let found: Vec<_> =
-            folders.collect::<Vec<_>>().into_par_iter().map(|entry| self.layer_job(&entry.path)).collect();
+        let found: Vec<_> = members.into_par_iter().filter_map(|entry| self.layer_job(&entry)).collect();
         for job in found {
             match job {
                 Ok(job) => jobs.push(job),
@@ -220,33 +228,38 @@ impl Loaded {
         jobs
     }
 
-    fn layer_job(&self, folder: &RelPath) -> Result<Job, Box<Diagnostic>> {
-        let name = folder.file_name();
-        name.parse::<LayerName>().map_err(|error| {
-            let finding = Diagnostic::new(Code::LayerFolder, error.to_string()).file(folder.as_str());
-            Box::new(finding.help("rename the folder, or move it out of layers/"))
-        })?;
+    /// The layer in a member of layers/; `None` for a file, which is none.
+    fn layer_job(&self, entry: &TreeEntry) -> Option<Result<Job, Box<Diagnostic>>> {
+        let folder = &entry.path;
+        let wrong = |message: String, help: &str| {
+            let finding = Diagnostic::new(Code::LayerFolder, message).file(folder.as_str());
+            Some(Err(Box::new(finding.layer(folder.file_name()).help(help))))
+        };
+        match entry.kind {
+            EntryKind::Folder => {}
+            EntryKind::File | EntryKind::Special => return None,
+            EntryKind::Link => {
+                return wrong(format!("{folder} is a link"), "make it a folder, or move it out of layers/");
+            }
+            EntryKind::Unnamed => {
+                return wrong(format!("the name of {folder} is not UTF-8"), "rename it, or move it out of layers/");
+            }
+        }
+        if let Err(error) = folder.file_name().parse::<LayerName>() {
+            return wrong(error.to_string(), "rename the folder, or move it out of layers/");
+        }
         let path = folder.join(WORKFLOW).unwrap_or_default();
         match self.files.text(&path) {
-            Ok(Some(_)) => Ok(Job { kind: Kind::Workflow, path }),
+            Ok(Some(_)) => Some(Ok(Job { kind: Kind::Workflow, path })),
             Ok(None) => {
-                let finding = Diagnostic::new(Code::LayerFolder, format!("{folder} holds no {WORKFLOW}"));
-                let finding = finding.file(folder.as_str()).layer(name);
-                Err(Box::new(finding.help(format!("write one (see {SCHEMAS}/workflow.ncl), or move the folder away"))))
+                let help = format!("write one (see {SCHEMAS}/workflow.ncl), or move the folder away");
+                wrong(format!("{folder} holds no {WORKFLOW}"), &help)
             }
-            Err(finding) => Err(Box::new(finding.layer(name))),
+            Err(finding) => Some(Err(Box::new(finding.layer(folder.file_name())))),
         }
     }
 
-    /// Notes which contents a value was computed from.
-    fn entry(&self, job: &Job, imports: &[RelPath], evaluated: Evaluated) -> Entry {
-        let hash_of = |path: &RelPath| self.files.require(path).map(|file| file.hash).ok();
-        let imports = imports.iter().filter_map(|path| Some((path.clone(), hash_of(path)?))).collect();
-        let hash = hash_of(&job.path).unwrap_or_default();
-        Entry { hash, imports, record: evaluated.record, spans: Spans::encode(&evaluated.spans) }
-    }
-
-    fn take_document(&mut self, job: Job, answer: Result<Entry, Vec<Diagnostic>>) {
+    fn take_document(&mut self, cache: &Cache, job: Job, answer: Answer) {
         if job.kind != Kind::Catalog {
             self.decision_files.insert(job.path.clone());
         }
@@ -255,21 +268,22 @@ impl Loaded {
             Err(findings) if job.kind == Kind::Catalog => return self.findings.extend(findings),
             Err(findings) => return self.decision_findings.extend(findings),
         };
-        match entry.record {
+        match &entry.record {
             Record::Catalog(raw) => {
                 match convert::catalog(&job.path, raw, &entry.spans) {
                     Ok(config) => self.config = Some(config),
                     Err(findings) => self.findings.extend(findings),
                 }
-                self.config_spans = entry.spans;
+                self.config_files = cache.imports(&entry);
+                self.config_files.push(job.path);
             }
             Record::Axioms(axioms) => {
-                self.axioms = axioms;
-                self.decision_files.extend(entry.imports.into_iter().map(|(path, _)| path));
+                self.axioms = axioms.clone();
+                self.decision_files.extend(cache.imports(&entry));
             }
             Record::Adr(adr) => {
-                self.adrs.push(LoadedAdr { adr, file: job.path, spans: entry.spans });
-                self.decision_files.extend(entry.imports.into_iter().map(|(path, _)| path));
+                self.adrs.push(LoadedAdr { adr: adr.clone(), file: job.path, spans: entry.spans.clone() });
+                self.decision_files.extend(cache.imports(&entry));
             }
             Record::Workflow(_) => {}
         }

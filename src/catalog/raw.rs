@@ -1,6 +1,9 @@
 //! What evaluation yields, before it is checked: the shapes of `schemas/*.ncl`, field by field.
 //!
 //! Numbers stay `f64`: Nickel's deserialiser rounds and saturates in silence when asked for an integer.
+//! Fields that these types don't have are passed over: a catalog may extend its schemas, and a mistyped field is the
+//! contract's to refuse. What lamina does not read makes no layer stale.
+//!
 //! These types travel from the evaluation worker and lie in the cache, so they use no serde feature
 //! that needs a self-describing format.
 
@@ -14,7 +17,6 @@ macro_rules! record {
     ($(#[$meta:meta])* $name:ident { $($(#[$field_meta:meta])* $field:ident: $type:ty,)* }) => {
         $(#[$meta])*
         #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-        #[serde(deny_unknown_fields)]
         #[allow(missing_docs, reason = "schemas/*.ncl document every field, and docs/workflow.md prints that")]
         pub struct $name { $($(#[$field_meta])* pub $field: $type,)* }
     };

@@ -91,7 +91,9 @@ fn code(constraint: &Constraint) -> Code {
 
 fn regex(adr: &LoadedAdr, field: &str, pattern: &str) -> Result<Regex, Vec<Diagnostic>> {
     Regex::new(pattern).map_err(|error| {
-        let message = format!("the pattern is no regular expression: {error}");
+        // The parser draws a picture first; what is wrong comes last.
+        let error = error.to_string();
+        let message = format!("the pattern is no regular expression: {}", error.lines().last().unwrap_or_default());
         vec![at_adr(adr, Code::AdrInvalid, field, message)]
     })
 }

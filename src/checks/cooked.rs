@@ -91,7 +91,8 @@ fn compare(manifest_path: &RelPath, manifest: &TextFile, lock_path: &RelPath, lo
     let locked: Lockfile = match lock.text.parse() {
         Ok(locked) => locked,
         Err(error) => {
-            let message = format!("{lock_path} can't be read: {error}");
+            let error = error.to_string();
+            let message = format!("{lock_path} can't be read: {}", error.lines().next().unwrap_or_default());
             let help = "run `cargo generate-lockfile` in that folder";
             return vec![Diagnostic::new(Code::CargoLock, message).file(lock_path.as_str()).help(help)];
         }

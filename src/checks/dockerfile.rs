@@ -197,7 +197,7 @@ impl Checked<'_> {
                 }
                 continue;
             };
-            let default = arg.default.as_deref().unwrap_or_default();
+            let default = self.dockerfile.global_default(arg);
             let declared = match edge.base {
                 Base::Image(image) if !self.snapshot.catalog.overlaid => Some(image),
                 _ => None,

@@ -30,7 +30,6 @@ pub enum UnknownPolicy {
 const MAX_LIST: u64 = 256 << 20;
 
 /// Collects the changes of layers that the user's words mean.
-#[derive(Debug)]
 pub struct Changes<'a> {
     context: &'a Context<'a>,
     snapshot: &'a Snapshot,
@@ -41,12 +40,6 @@ pub struct Changes<'a> {
     /// The paths that changed nothing.
     pub unaffecting: Unaffecting,
     unclaimed: Vec<RelPath>,
-}
-
-impl std::fmt::Debug for Context<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Context").field("root", &self.root()).finish_non_exhaustive()
-    }
 }
 
 impl<'a> Changes<'a> {
@@ -70,6 +63,10 @@ impl<'a> Changes<'a> {
     pub fn add(&mut self, word: &str) -> Result<(), CommandError> {
         if word == "-" {
             return self.add_list();
+        }
+        if word.is_empty() {
+            let error = CommandError::new(Exit::Usage, "--changed was given an empty word, which names nothing");
+            return Err(error.hint("is a variable empty that should not be?"));
         }
         if let Some((name, _)) = self.snapshot.catalog.layers.get_key_value(word) {
             self.changed.entry(name.clone()).or_default().push(Change::Named);
@@ -152,6 +149,9 @@ impl<'a> Changes<'a> {
     /// A path in a list is relative to the git repository, whose root may lie above the catalog's.
     fn path_of_list(&self, path: &str) -> Option<RelPath> {
         let root = self.context.root();
+        if Path::new(path).is_absolute() {
+            return self.path_of_argument(path);
+        }
         let repository = tree::repository(root).unwrap_or(root);
         let prefix = root.strip_prefix(repository).ok()?.to_str()?;
         let relative = RelPath::new(path).ok()?;

@@ -29,8 +29,8 @@ pub struct Context<'a> {
     folder: PathBuf,
     root: PathBuf,
     options: Options,
-    /// The text of `--lock FILE`.
-    lock: Option<(String, String)>,
+    /// `--lock FILE`.
+    lock: Option<Overlay>,
     cache: RefCell<Cache>,
 }
 
@@ -61,11 +61,8 @@ impl<'a> Context<'a> {
         let root = root
             .canonicalize()
             .map_err(|error| CommandError::failure(format!("{} can't be opened", root.display()), error))?;
-        let overlays = args.overlay.iter().map(|path| overlay(&root, path)).collect::<Result<Vec<_>, _>>()?;
-        let lock = match &args.lock {
-            Some(path) => Some((path.display().to_string(), read_text(path)?)),
-            None => None,
-        };
+        let overlays = args.overlay.iter().map(|path| named_file(&root, path)).collect::<Result<Vec<_>, _>>()?;
+        let lock = args.lock.as_ref().map(|path| named_file(&root, path)).transpose()?;
         let program = std::env::current_exe()
             .map_err(|error| CommandError::failure("lamina's own program can't be found", error))?;
         let mut limits = Limits { time: Duration::from_secs(args.eval_timeout.into()), ..Limits::default() };
@@ -143,33 +140,31 @@ impl<'a> Context<'a> {
         if let Err(error) = cache.save() {
             self.ui.detail(&format!("the evaluation cache can't be written: {error}"));
         }
-        let (name, text) = match &self.lock {
-            Some((name, text)) => (Some(name.clone()), Ok(Some(Arc::from(text.as_str())))),
+        let mut snapshot = Snapshot::new(loaded);
+        let default = RelPath::new(lock::FILE).unwrap_or_default();
+        let (name, path, text) = match &self.lock {
+            Some(lock) => (lock.name.clone(), lock.path.clone(), Ok(Some(Arc::clone(&lock.text)))),
             None => {
-                let text = loaded.files.text(&RelPath::new(lock::FILE).unwrap_or_default());
-                (None, text.map(|file| file.map(|file| file.text)))
+                let text = snapshot.catalog.files.text(&default).map(|file| file.map(|file| file.text));
+                (lock::FILE.to_owned(), Some(default), text)
             }
         };
-        let (lock, file, findings) = match text {
+        snapshot.lock_path = path;
+        match text {
             Ok(Some(text)) => {
-                let name = name.unwrap_or_else(|| lock::FILE.to_owned());
-                let (lock, findings) = Lock::parse(&name, &text);
-                (lock, Some(name), findings)
+                (snapshot.lock, snapshot.lock_findings) = Lock::parse(&name, &text);
+                snapshot.lock_file = Some(name);
             }
-            Ok(None) => (Lock::default(), None, Vec::new()),
-            Err(finding) => (Lock::default(), Some(lock::FILE.to_owned()), vec![*finding]),
-        };
-        Ok(Snapshot::new(loaded, lock, file, findings))
+            Ok(None) => {}
+            Err(finding) => snapshot.lock_findings.push(*finding),
+        }
+        Ok(snapshot)
     }
 
     /// The text of a file that a finding names.
     pub fn text(&self, snapshot: &Snapshot, file: &str) -> Option<Arc<str>> {
-        let overlay = self.options.overlays.iter().find(|overlay| overlay.name == file);
-        let lock = self.lock.as_ref().filter(|(name, _)| name == file);
-        overlay
-            .map(|overlay| Arc::clone(&overlay.text))
-            .or_else(|| lock.map(|(_, text)| Arc::from(text.as_str())))
-            .or_else(|| snapshot.catalog.files.known_text(file))
+        let named = self.options.overlays.iter().chain(&self.lock).find(|named| named.name == file);
+        named.map(|named| Arc::clone(&named.text)).or_else(|| snapshot.catalog.files.known_text(file))
     }
 }
 
@@ -199,7 +194,8 @@ pub fn find_layer<'s>(snapshot: &'s Snapshot, typed: &str) -> Result<(&'s LayerN
         .ok_or_else(|| CommandError::unknown("layer", typed, layers.keys().map(LayerName::as_str)))
 }
 
-fn overlay(root: &Path, path: &Path) -> Result<Overlay, CommandError> {
+/// A file that the command line names, and where it lies in the catalog, if it does.
+fn named_file(root: &Path, path: &Path) -> Result<Overlay, CommandError> {
     let text = read_text(path)?;
     let inside = path.canonicalize().ok().and_then(|path| path.strip_prefix(root).ok().map(Path::to_owned));
     let inside = inside.and_then(|path| RelPath::new(path.to_str()?).ok());

@@ -57,7 +57,7 @@ codes! {
     Type = "type", Error, "An expression has the wrong type.",
         "Nickel's typechecker found the mistake before evaluation.";
     Import = "import", Error, "An import can't be used.",
-        "Imports name regular UTF-8 files inside of the catalog, of at most 1 MiB, by a path relative to the importing file. Nothing outside of the catalog can be imported, not even through a link.";
+        "Imports name regular UTF-8 files inside of the catalog, of at most 1 MiB, by a path relative to the importing file. Links are not followed, and nothing outside of the catalog can be imported.";
     Recursion = "recursion", Error, "A value needs itself.",
         "The value is defined by way of itself, within a file or through imports, so it has no end.";
     Evaluation = "evaluation", Error, "Evaluation failed.",
@@ -71,7 +71,7 @@ codes! {
     NotUtf8 = "not-utf8", Error, "A file is not UTF-8 text.",
         "Nickel files and Dockerfiles are UTF-8. The finding names the first byte that is not.";
     NotAFile = "not-a-file", Error, "A path is not a regular file inside of the catalog.",
-        "lamina reads regular files below the catalog's root. Devices, pipes, sockets and links that lead outside are refused.";
+        "lamina reads regular files below the catalog's root. Devices, pipes, sockets and links are refused: through a link a file would have two names, and a change of it would go unnoticed. In a build context a link is an entry of its own, and is not followed either.";
     TooLarge = "too-large", Error, "A file or a build context is too large.",
         "Nickel files and Dockerfiles may have 1 MiB. A build context may have 1 GiB; put what the build does not need into .dockerignore.";
     Unreadable = "unreadable", Error, "A file can't be read.",
@@ -130,8 +130,6 @@ codes! {
         "adrs/ holds the decisions, each with constraints that lamina checks. `lamina adr ID` prints the record.";
     AdrInvalid = "adr-invalid", Error, "An architecture decision record can't be checked.",
         "Its file name begins with its id; its patterns are regular expressions and its globs are valid.";
-    ContextUnreadable = "context-unreadable", Error, "A build context can't be read.",
-        "Every file of the context goes into the layer's fingerprint. The message names the one that can't be read.";
     CatalogValue = "catalog-value", Error, "A value of the catalog can't be used.",
         "catalog/catalog.ncl, merged with the overlays, holds a value that its contract let pass and that is no valid name, image, platform or glob.";
 }

@@ -151,6 +151,11 @@ impl Dockerfile {
         self.global_args.iter().rev().find(|arg| arg.name == name)
     }
 
+    /// The default of a global argument, with the defaults of others in it; empty where it has none.
+    pub fn global_default(&self, arg: &Arg) -> String {
+        self.expand(arg.default.as_deref().unwrap_or_default())
+    }
+
     /// All arguments, of all stages.
     pub fn all_args(&self) -> impl Iterator<Item = &Arg> {
         self.global_args.iter().chain(self.stages.iter().flat_map(|stage| &stage.args))

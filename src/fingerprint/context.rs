@@ -12,10 +12,32 @@ pub const MAX_CONTEXT: u64 = 1 << 30;
 /// A file of a build context.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ContextFile {
-    /// A regular file or a link.
-    pub kind: EntryKind,
+    /// What it is.
+    pub mode: FileMode,
     /// The hash of its content, or of the link's target.
     pub hash: Hash,
+}
+
+/// What a file of a build context is; of the bits of its mode, one alone is the same in every checkout.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FileMode {
+    /// A regular file.
+    File,
+    /// A regular file that its owner may execute.
+    Executable,
+    /// A symbolic link.
+    Link,
+}
+
+impl FileMode {
+    /// As it is hashed.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            FileMode::File => "file",
+            FileMode::Executable => "executable",
+            FileMode::Link => "link",
+        }
+    }
 }
 
 /// The `.dockerignore` that holds for a layer: beside the Dockerfile under its name, or at the context's root.
@@ -52,8 +74,11 @@ impl DockerIgnore {
 pub fn is_in_context(layer: &Layer, workflow: &RelPath, ignore: &DockerIgnore, file: &RelPath) -> bool {
     let build = &layer.build;
     let own_ignore = format!("{}.dockerignore", build.dockerfile);
+    // The repository's own files are no part of what it holds.
+    let of_git = file.as_str() == ".git" || file.as_str().starts_with(".git/");
     match file.below(&build.context) {
         None | Some("" | ".dockerignore") => false,
+        Some(_) if of_git => false,
         Some(path) => {
             file != workflow && *file != build.dockerfile && file.as_str() != own_ignore && ignore.keeps(path)
         }
@@ -66,7 +91,10 @@ pub fn is_in_context(layer: &Layer, workflow: &RelPath, ignore: &DockerIgnore, f
 /// A finding that names the folder or the ignore file that can't be read.
 pub fn context_entries(files: &Files, layer: &Layer, workflow: &RelPath) -> Result<Vec<Entry>, Box<Diagnostic>> {
     let ignore = DockerIgnore::read(files, layer)?;
-    let skip = |path: &str, kind: EntryKind| kind == EntryKind::Folder && ignore.ignore.excludes_all_below(path);
+    let at_root = layer.build.context == RelPath::root();
+    let skip = |path: &str, kind: EntryKind| {
+        kind == EntryKind::Folder && (ignore.ignore.excludes_all_below(path) || (at_root && path == ".git"))
+    };
     let mut entries =
         tree::walk(files.tree(), &layer.build.context, &skip).map_err(|error| unreadable(layer, &error))?;
     entries.retain(|entry| is_in_context(layer, workflow, &ignore, &entry.path));
@@ -85,23 +113,24 @@ pub fn context(
     let mut left = MAX_CONTEXT;
     let mut context = BTreeMap::new();
     for entry in context_entries(files, layer, workflow)? {
-        let hash = match entry.kind {
-            EntryKind::Link => sha256(&files.tree().link(&entry.path).map_err(|error| unreadable(layer, &error))?),
-            _ => {
-                let (hash, length) = files.tree().hash(&entry.path, left).map_err(|error| match error {
-                    TreeError::TooLarge { path, .. } => {
-                        let whole = TreeError::TooLarge { path: layer.build.context.clone(), limit: MAX_CONTEXT };
-                        let help = format!("the limit is reached at {path}: list in .dockerignore what is not needed");
-                        Box::new((*unreadable(layer, &whole)).help(help))
-                    }
-                    error => unreadable(layer, &error),
-                })?;
-                left = left.saturating_sub(length);
-                hash
-            }
+        let file = if entry.kind == EntryKind::Link {
+            let target = files.tree().link(&entry.path).map_err(|error| unreadable(layer, &error))?;
+            ContextFile { mode: FileMode::Link, hash: sha256(&target) }
+        } else {
+            let hashed = files.tree().hash(&entry.path, left).map_err(|error| match error {
+                TreeError::TooLarge { path, .. } => {
+                    let whole = TreeError::TooLarge { path: layer.build.context.clone(), limit: MAX_CONTEXT };
+                    let help = format!("the limit is reached at {path}: list in .dockerignore what is not needed");
+                    Box::new((*unreadable(layer, &whole)).help(help))
+                }
+                error => unreadable(layer, &error),
+            })?;
+            left = left.saturating_sub(hashed.length);
+            let mode = if hashed.executable { FileMode::Executable } else { FileMode::File };
+            ContextFile { mode, hash: hashed.hash }
         };
         let path = entry.path.below(&layer.build.context).unwrap_or_default().to_owned();
-        context.insert(path, ContextFile { kind: entry.kind, hash });
+        context.insert(path, file);
     }
     Ok(context)
 }

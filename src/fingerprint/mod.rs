@@ -10,11 +10,11 @@ use std::collections::BTreeMap;
 
 use sha2::{Digest as _, Sha256};
 
-pub use context::{ContextFile, DockerIgnore, context, context_entries, is_in_context};
+pub use context::{ContextFile, DockerIgnore, FileMode, context, context_entries, is_in_context};
 pub use fields::fields;
 
 use crate::model::{Change, ContextChange, Digest, EdgeKind, Fingerprint, ImageRef, LayerName, RelPath};
-use crate::tree::{EntryKind, Hash};
+use crate::tree::Hash;
 
 /// The first thing that is hashed; it changes with the encoding, or with what is an input.
 const FORMAT: &str = "lamina fingerprint 1";
@@ -41,13 +41,14 @@ pub struct Inputs {
 pub enum Parent {
     /// An external image, with its locked digest.
     Image(ImageRef, Option<Digest>),
-    /// A layer, with its fingerprint.
-    Layer(LayerName, Fingerprint),
+    /// A layer, with its fingerprint; `None` where it has none.
+    Layer(LayerName, Option<Fingerprint>),
 }
 
 impl Inputs {
-    /// The fingerprint. Every part is preceded by its length, so no two sets of inputs have the same encoding.
-    pub fn fingerprint(&self) -> Fingerprint {
+    /// The fingerprint; none where a parent has none. Every part is preceded by its length, so no two sets of inputs
+    /// have the same encoding.
+    pub fn fingerprint(&self) -> Option<Fingerprint> {
         let mut encoder = Encoder(Sha256::new());
         encoder.text(FORMAT);
         encoder.count(self.fields.len());
@@ -59,7 +60,7 @@ impl Inputs {
         encoder.count(self.context.len());
         for (path, file) in &self.context {
             encoder.text(path);
-            encoder.text(file.mode());
+            encoder.text(file.mode.as_str());
             encoder.bytes(&file.hash);
         }
         encoder.count(self.edges.len());
@@ -75,11 +76,11 @@ impl Inputs {
                 // The parent's name is a label; what it is made of is in its fingerprint.
                 Parent::Layer(_, fingerprint) => {
                     encoder.text("layer");
-                    encoder.bytes(fingerprint.as_bytes());
+                    encoder.bytes((*fingerprint)?.as_bytes());
                 }
             }
         }
-        Fingerprint::new(encoder.0.finalize().into())
+        Some(Fingerprint::new(encoder.0.finalize().into()))
     }
 
     /// What differs between `old` and these inputs, but for the fingerprints of parents: those are reasons of theirs.
@@ -117,7 +118,7 @@ impl Inputs {
                 (None, _) => ContextChange::Added,
                 (_, None) => ContextChange::Removed,
                 (Some(old), Some(new)) if old.hash != new.hash => ContextChange::Content,
-                (Some(old), Some(new)) if old.mode() != new.mode() => ContextChange::Mode,
+                (Some(old), Some(new)) if old.mode != new.mode => ContextChange::Mode,
                 _ => continue,
             };
             let file = self.context_folder.join(path).unwrap_or_default();
@@ -133,17 +134,6 @@ impl Parent {
         match self {
             Parent::Image(image, _) => format!("{{\"image\":\"{}\"}}", image.familiar()),
             Parent::Layer(name, _) => format!("{{\"layer\":\"{name}\"}}"),
-        }
-    }
-}
-
-impl ContextFile {
-    /// As it is hashed.
-    pub fn mode(&self) -> &'static str {
-        match self.kind {
-            EntryKind::File { executable: true } => "executable",
-            EntryKind::Link => "link",
-            _ => "file",
         }
     }
 }

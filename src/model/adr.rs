@@ -51,7 +51,6 @@ pub enum FieldRule {
 
 /// A pattern in files.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct PatternCheck {
     /// Globs of the files that are read, relative to the catalog.
     pub files: Vec<String>,
@@ -63,7 +62,6 @@ pub struct PatternCheck {
 
 /// A condition on evaluated fields.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct FieldCheck {
     /// Only layers for which this holds; all layers where it is absent.
     pub when: Option<When>,
@@ -75,7 +73,6 @@ pub struct FieldCheck {
 
 /// Which layers a condition is about.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct When {
     /// The evaluated field's path.
     pub field: String,
@@ -94,7 +91,6 @@ pub enum ConstraintCheck {
 
 /// A constraint of a decision.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Constraint {
     /// Unique in the record.
     pub id: String,
@@ -110,7 +106,6 @@ pub struct Constraint {
 
 /// An architecture decision record.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Adr {
     /// Three digits.
     pub id: String,
@@ -132,7 +127,6 @@ pub struct Adr {
 
 /// An axiom.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Axiom {
     /// The axiom's name.
     pub id: String,

@@ -2,13 +2,15 @@
 
 use std::borrow::Borrow;
 use std::fmt;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
 /// A path below the catalog's root: UTF-8, `/` between its parts, no `.`, no `..`, no empty part.
-/// The root itself is the empty path.
-#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct RelPath(String);
+/// The root itself is the empty path. Copies share their text: thousands of layers import the same files.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct RelPath(Arc<str>);
 
 /// Why a text is no [`RelPath`].
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -43,7 +45,7 @@ impl RelPath {
         if path.starts_with('/') {
             return Err(PathError::Absolute(path.to_owned()));
         }
-        let mut joined = self.0.clone();
+        let mut joined = self.0.to_string();
         for part in path.split('/') {
             match part {
                 "" | "." => {}
@@ -57,7 +59,7 @@ impl RelPath {
                 }
             }
         }
-        Ok(Self(joined))
+        Ok(Self(joined.into()))
     }
 
     /// The path as text; empty for the root.
@@ -70,7 +72,7 @@ impl RelPath {
         if self.0.is_empty() {
             return None;
         }
-        Some(Self(self.0[..self.0.rfind('/').unwrap_or(0)].to_owned()))
+        Some(Self(self.0[..self.0.rfind('/').unwrap_or(0)].into()))
     }
 
     /// The last part of the path.
@@ -84,10 +86,30 @@ impl RelPath {
         if folder.0.is_empty() {
             return Some(&self.0);
         }
-        match self.0.strip_prefix(&folder.0)? {
+        match self.0.strip_prefix(&*folder.0)? {
             "" => Some(""),
             rest => rest.strip_prefix('/'),
         }
+    }
+}
+
+impl Default for RelPath {
+    fn default() -> Self {
+        Self(Arc::from(""))
+    }
+}
+
+impl TryFrom<String> for RelPath {
+    type Error = PathError;
+
+    fn try_from(path: String) -> Result<Self, PathError> {
+        Self::new(&path)
+    }
+}
+
+impl From<RelPath> for String {
+    fn from(path: RelPath) -> Self {
+        path.0.to_string()
     }
 }
 

@@ -1,11 +1,10 @@
 //! Layers, decisions and axioms.
 
-use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use serde_json::{Value, json};
 
-use super::{count, enumeration, json, table};
+use super::{count, enumeration, json, table, with_roles};
 use crate::catalog::{LoadedAdr, LoadedLayer};
 use crate::checks::ConstraintState;
 use crate::model::{self, AdrStatus, Axiom, ConstraintSeverity, EdgeKind, LayerName};
@@ -15,9 +14,14 @@ use crate::snapshot::{Inherited, Snapshot};
 pub fn list_text(layers: &[&LoadedLayer]) -> String {
     let row = |loaded: &&LoadedLayer| {
         let layer = &loaded.layer;
-        [layer.name.to_string(), layer.class.to_string(), layer.build_base.to_string(), layer.summary.clone()]
+        [layer.name.to_string(), layer.class.to_string(), layer.build_base.to_string(), one_line(&layer.summary)]
     };
     table(&layers.iter().map(row).collect::<Vec<_>>())
+}
+
+/// A text in one line.
+fn one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 /// The layers as JSON.
@@ -44,13 +48,6 @@ fn brief(snapshot: &Snapshot, loaded: &LoadedLayer) -> Value {
         "edges": edges,
         "fingerprint": snapshot.fingerprints().get(&layer.name).map(|fingerprint| fingerprint.to_string()),
     })
-}
-
-/// Names with all their roles: `rust (build base, runtime base)`.
-fn with_roles(related: Vec<(&LayerName, EdgeKind)>) -> Vec<String> {
-    let mut roles: BTreeMap<&LayerName, Vec<String>> = BTreeMap::new();
-    related.into_iter().for_each(|(name, kind)| roles.entry(name).or_default().push(kind.to_string()));
-    roles.into_iter().map(|(name, roles)| format!("{name} ({})", roles.join(", "))).collect()
 }
 
 /// All about a layer, for people.
@@ -115,7 +112,7 @@ pub fn show_text(snapshot: &Snapshot, loaded: &LoadedLayer) -> String {
     );
     let fingerprint = snapshot.fingerprints().get(&layer.name);
     row("fingerprint", fingerprint.map(|fingerprint| fingerprint.to_string()).unwrap_or_default());
-    let mut text = format!("{}: {}\n\n{}", layer.name, layer.summary, table(&rows));
+    let mut text = format!("{}: {}\n\n{}", layer.name, one_line(&layer.summary), table(&rows));
     if let Some(docs) = &layer.docs {
         let _ = write!(text, "\n{}\n", docs.trim_end());
     }

@@ -78,7 +78,7 @@ impl Explanation<'_> {
         text.push_str(&format!("  {}\n", reason::chain(self.cascade, name, false)));
         let via = &self.cascade.reached[name].via;
         if !via.is_empty() {
-            let parents: Vec<String> = via.iter().map(|via| format!("{} ({})", via.parent, via.edge)).collect();
+            let parents = super::with_roles(via.iter().map(|via| (&via.parent, via.edge)));
             text.push_str(&format!("stale parents: {}\n", super::enumeration(&parents)));
         }
         for origin in self.origins() {

@@ -145,12 +145,12 @@ pub fn dot(snapshot: &Snapshot) -> String {
 pub fn mermaid(snapshot: &Snapshot) -> String {
     let mut text = String::from("graph LR\n");
     let edges = edges(snapshot);
-    // Names of layers are safe as ids but for a few words, among them `end`; images are numbered.
+    // Names of layers are safe as ids but for dashes and a few words, among them `end`; images are numbered.
     let images: BTreeMap<String, usize> =
         snapshot.images().into_keys().enumerate().map(|(number, image)| (image.familiar(), number)).collect();
     let id = |node: &Node| match node {
         Node::Image(image) => format!("image{}", images.get(image).copied().unwrap_or_default()),
-        Node::Layer(name) => format!("layer-{name}"),
+        Node::Layer(name) => format!("layer_{}", name.as_str().replace('-', "_")),
     };
     for image in images.keys() {
         let _ = writeln!(text, "  {}[/\"{image}\"/]", id(&Node::Image(image.clone())));

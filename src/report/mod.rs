@@ -8,11 +8,21 @@ pub mod graph;
 pub mod json;
 pub mod reason;
 
+use std::collections::BTreeMap;
 use std::fmt::Display;
+
+use crate::model::{EdgeKind, LayerName};
 
 /// A number with its noun: `1 layer`, `3 layers`.
 pub fn count(number: usize, noun: &str) -> String {
     if number == 1 { format!("1 {noun}") } else { format!("{number} {noun}s") }
+}
+
+/// Names with all their roles: `rust (build base, runtime base)`.
+pub fn with_roles<'a>(related: impl IntoIterator<Item = (&'a LayerName, EdgeKind)>) -> Vec<String> {
+    let mut roles: BTreeMap<&LayerName, Vec<String>> = BTreeMap::new();
+    related.into_iter().for_each(|(name, kind)| roles.entry(name).or_default().push(kind.to_string()));
+    roles.into_iter().map(|(name, roles)| format!("{name} ({})", roles.join(", "))).collect()
 }
 
 /// Columns of equal width, separated by two blanks; the last one is not padded.

@@ -11,7 +11,7 @@ pub fn change(change: &Change) -> String {
         Change::Named => "named as changed".to_owned(),
         Change::New => "new layer".to_owned(),
         Change::Workflow { file } | Change::Dockerfile { file } | Change::Lock { file } => format!("{file} changed"),
-        Change::Import { file } => format!("{file}, which it imports, changed"),
+        Change::Import { file } => format!("{file}, which it is made with, changed"),
         Change::Field { path, old, new } => match (old, new) {
             (Some(old), Some(new)) => format!("{path} changed from {old} to {new}"),
             (None, Some(new)) => format!("{path} is new: {new}"),

@@ -10,7 +10,7 @@ use crate::diag::{Code, Diagnostic};
 use crate::fingerprint::{self, Inputs, Parent};
 use crate::graph::Graph;
 use crate::lock::Lock;
-use crate::model::{Base, EdgeKind, Fingerprint, ImageRef, Layer, LayerName, NativeDep, Tool};
+use crate::model::{Base, EdgeKind, Fingerprint, ImageRef, Layer, LayerName, NativeDep, NativeSource, RelPath, Tool};
 
 /// One revision of a catalog.
 #[derive(Debug)]
@@ -23,6 +23,8 @@ pub struct Snapshot {
     pub lock: Lock,
     /// The lock file's name for findings; `None` where there is no such file.
     pub lock_file: Option<String>,
+    /// Where the lock file lies in the catalog; `None` for one from elsewhere.
+    pub lock_path: Option<RelPath>,
     /// What is wrong with the lock.
     pub lock_findings: Vec<Diagnostic>,
     fingerprints: OnceLock<Fingerprints>,
@@ -31,7 +33,7 @@ pub struct Snapshot {
 /// The fingerprints of a revision.
 #[derive(Debug, Default)]
 pub struct Fingerprints {
-    layers: BTreeMap<LayerName, (Fingerprint, Inputs)>,
+    layers: BTreeMap<LayerName, (Option<Fingerprint>, Inputs)>,
     /// Why a layer has none.
     pub findings: Vec<Diagnostic>,
 }
@@ -46,10 +48,18 @@ pub struct Inherited<'a, T> {
 }
 
 impl Snapshot {
-    /// Puts a revision together.
-    pub fn new(catalog: Loaded, lock: Lock, lock_file: Option<String>, lock_findings: Vec<Diagnostic>) -> Self {
+    /// Puts a revision together, with a lock that is empty.
+    pub fn new(catalog: Loaded) -> Self {
         let graph = Graph::new(catalog.layers.values().map(|loaded| &loaded.layer));
-        Self { catalog, graph, lock, lock_file, lock_findings, fingerprints: OnceLock::new() }
+        Self {
+            catalog,
+            graph,
+            lock: Lock::default(),
+            lock_file: None,
+            lock_path: None,
+            lock_findings: Vec::new(),
+            fingerprints: OnceLock::new(),
+        }
     }
 
     /// A layer that can be used.
@@ -153,13 +163,17 @@ impl Snapshot {
         let kinds = [EdgeKind::Build, EdgeKind::Runtime, EdgeKind::Donor];
         self.inherited(name, &kinds, |layer| &layer.native_deps)
             .into_iter()
-            .filter(|inherited| inherited.what.needed.at_run_time())
+            .filter(|inherited| inherited.what.needed.at_run_time() && inherited.what.source == NativeSource::Apt)
             .collect()
     }
 
-    /// The programs that are in the layer's image: its own, and those of all that its image stands on.
+    /// The programs that are in the layer's image: its own, and those of all that its image stands on. Of those with
+    /// the same name the nearest one counts.
     pub fn tools(&self, name: &LayerName) -> Vec<Inherited<'_, Tool>> {
-        self.inherited(name, &[EdgeKind::Runtime], |layer| &layer.tools)
+        let mut tools = self.inherited(name, &[EdgeKind::Runtime], |layer| &layer.tools);
+        let mut seen = BTreeSet::new();
+        tools.retain(|tool| seen.insert(&tool.what.name));
+        tools
     }
 
     fn inherited<'a, T>(
@@ -199,13 +213,12 @@ impl Snapshot {
                     Base::Image(image) => {
                         Parent::Image(image.clone(), self.lock.get(image).map(|locked| locked.digest.clone()))
                     }
-                    Base::Layer(parent) => Parent::Layer(parent.clone(), fingerprints.get(parent)?),
+                    // Without its parents' fingerprints a layer has none; the parents' findings say why.
+                    Base::Layer(parent) => Parent::Layer(parent.clone(), fingerprints.get(parent)),
                 };
-                Some(((edge.kind, edge.arg.to_owned()), parent))
+                ((edge.kind, edge.arg.to_owned()), parent)
             });
-            // Without its parents' fingerprints a layer has none; the parents' findings say why.
-            let Some(edges) = parents.collect::<Option<_>>() else { continue };
-            own.edges = edges;
+            own.edges = parents.collect();
             fingerprints.layers.insert(name.clone(), (own.fingerprint(), own));
         }
         fingerprints
@@ -235,7 +248,7 @@ impl Snapshot {
 impl Fingerprints {
     /// A layer's fingerprint; none where an input of it, or of a parent, can't be read.
     pub fn get(&self, name: &LayerName) -> Option<Fingerprint> {
-        self.layers.get(name).map(|(fingerprint, _)| *fingerprint)
+        self.layers.get(name).and_then(|(fingerprint, _)| *fingerprint)
     }
 
     /// What a layer's fingerprint was computed from.

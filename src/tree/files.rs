@@ -95,13 +95,11 @@ pub fn finding(error: &TreeError) -> Diagnostic {
     match error {
         TreeError::Missing(path) => Diagnostic::new(Code::Import, message).file(path.as_str()),
         TreeError::NotAFile(path) => Diagnostic::new(Code::NotAFile, message).file(path.as_str()),
-        TreeError::Outside { path } => Diagnostic::new(Code::NotAFile, message)
+        TreeError::Linked(path) => Diagnostic::new(Code::NotAFile, message)
             .file(path.as_str())
-            .help("links may point to files inside of the catalog, by a relative path"),
+            .help("links are not followed: name the file itself, or copy it"),
         TreeError::TooLarge { path, .. } => Diagnostic::new(Code::TooLarge, message).file(path.as_str()),
-        TreeError::Name { folder, .. } => {
-            Diagnostic::new(Code::Unreadable, message).file(folder.as_str()).help("rename the file")
-        }
+        TreeError::Name(path) => Diagnostic::new(Code::Unreadable, message).file(path.as_str()).help("rename it"),
         TreeError::Io { path, .. } => Diagnostic::new(Code::Unreadable, message).file(path.as_str()),
     }
 }

@@ -6,12 +6,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Stdio};
 use std::sync::{Mutex, PoisonError};
 
-use super::{Entry, EntryKind, Hash, Tree, TreeError, sha256};
+use super::{Entry, EntryKind, Hashed, Tree, TreeError, sha256};
 use crate::host::process::{self, ProcessError};
 use crate::model::RelPath;
-
-/// How many links a path may lead through.
-const MAX_LINKS: usize = 16;
 
 /// The files of a catalog in one commit.
 #[derive(Debug)]
@@ -19,13 +16,13 @@ pub struct GitTree {
     commit: String,
     blobs: BTreeMap<RelPath, Blob>,
     folders: BTreeMap<RelPath, Vec<Entry>>,
-    names_not_utf8: BTreeMap<RelPath, String>,
     contents: Mutex<Contents>,
 }
 
 #[derive(Debug)]
 struct Blob {
     kind: EntryKind,
+    executable: bool,
     id: String,
     size: u64,
 }
@@ -77,13 +74,7 @@ impl GitTree {
         }
         let listing = process::output(command)?;
         let contents = Mutex::new(Contents { root: root.to_owned(), running: None });
-        let mut tree = Self {
-            commit,
-            blobs: BTreeMap::new(),
-            folders: BTreeMap::new(),
-            names_not_utf8: BTreeMap::new(),
-            contents,
-        };
+        let mut tree = Self { commit, blobs: BTreeMap::new(), folders: BTreeMap::new(), contents };
         for line in listing.split(|byte| *byte == 0).filter(|line| !line.is_empty()) {
             tree.add(line, &prefix)?;
         }
@@ -103,20 +94,16 @@ impl GitTree {
         let head = std::str::from_utf8(&line[..tab]).map_err(|_| malformed())?;
         let name = line[tab + 1..].strip_prefix(prefix.as_bytes()).ok_or_else(malformed)?;
         let [mode, _, id, size] = head.split_whitespace().collect::<Vec<_>>()[..] else { return Err(malformed()) };
-        let Ok(name) = std::str::from_utf8(name) else {
-            let lossy = String::from_utf8_lossy(name).into_owned();
-            let folder = RelPath::new(&lossy).ok().and_then(|path| path.parent()).unwrap_or_default();
-            self.names_not_utf8.insert(folder, lossy);
-            return Ok(());
+        let is_named = std::str::from_utf8(name).is_ok();
+        let path = RelPath::new(&String::from_utf8_lossy(name)).map_err(|_| malformed())?;
+        let (kind, executable) = match mode {
+            _ if !is_named => (EntryKind::Unnamed, false),
+            "120000" => (EntryKind::Link, false),
+            "160000" => (EntryKind::Special, false),
+            mode => (EntryKind::File, mode == "100755"),
         };
-        let path = RelPath::new(name).map_err(|_| malformed())?;
-        let kind = match mode {
-            "100755" => EntryKind::File { executable: true },
-            "120000" => EntryKind::Link,
-            "160000" => EntryKind::Special,
-            _ => EntryKind::File { executable: false },
-        };
-        self.blobs.insert(path.clone(), Blob { kind, id: id.to_owned(), size: size.parse().unwrap_or(0) });
+        let size = size.parse().unwrap_or(0);
+        self.blobs.insert(path.clone(), Blob { kind, executable, id: id.to_owned(), size });
         let mut member = Entry { path, kind };
         while let Some(folder) = member.path.parent() {
             let is_new = !self.folders.contains_key(&folder);
@@ -129,41 +116,21 @@ impl GitTree {
         Ok(())
     }
 
-    /// Follows links as a file system does, by the names in the tree.
-    fn resolve(&self, path: &RelPath) -> Result<(&RelPath, &Blob), TreeError> {
-        let mut wanted = path.clone();
-        for _ in 0..MAX_LINKS {
-            if let Some((found, blob)) = self.blobs.get_key_value(&wanted)
-                && blob.kind != EntryKind::Link
-            {
-                return Ok((found, blob));
-            }
-            let Some((link, rest)) = self.first_link(&wanted) else {
-                let is_folder = self.folders.contains_key(&wanted);
-                return Err(if is_folder {
-                    TreeError::NotAFile(path.clone())
-                } else {
-                    TreeError::Missing(path.clone())
-                });
-            };
-            let outside = || TreeError::Outside { path: path.clone() };
-            let target = String::from_utf8(self.link(&link)?).map_err(|_| outside())?;
-            let folder = link.parent().unwrap_or_default();
-            wanted = folder.join(&target).and_then(|target| target.join(&rest)).map_err(|_| outside())?;
+    /// The regular file at a path.
+    fn file(&self, path: &RelPath) -> Result<&Blob, TreeError> {
+        match self.blobs.get(path) {
+            Some(blob) if blob.kind == EntryKind::File => Ok(blob),
+            Some(blob) if blob.kind == EntryKind::Link => Err(TreeError::Linked(path.clone())),
+            Some(_) => Err(TreeError::NotAFile(path.clone())),
+            None if self.folders.contains_key(path) => Err(TreeError::NotAFile(path.clone())),
+            None if self.leads_through_link(path) => Err(TreeError::Linked(path.clone())),
+            None => Err(TreeError::Missing(path.clone())),
         }
-        Err(TreeError::NotAFile(path.clone()))
     }
 
-    /// The first part of a path that is a link, and what comes behind it.
-    fn first_link(&self, path: &RelPath) -> Option<(RelPath, String)> {
-        let text = path.as_str();
-        let ends = text.match_indices('/').map(|(at, _)| at).chain([text.len()]);
-        ends.filter_map(|end| {
-            let link = RelPath::new(&text[..end]).ok()?;
-            let is_link = self.blobs.get(&link).is_some_and(|blob| blob.kind == EntryKind::Link);
-            is_link.then(|| (link, text[end..].trim_start_matches('/').to_owned()))
-        })
-        .next()
+    fn leads_through_link(&self, path: &RelPath) -> bool {
+        let is_link = |part: &RelPath| self.blobs.get(part).is_some_and(|blob| blob.kind == EntryKind::Link);
+        std::iter::successors(Some(path.clone()), RelPath::parent).any(|part| is_link(&part))
     }
 
     fn content(&self, path: &RelPath, blob: &Blob, limit: u64) -> Result<Vec<u8>, TreeError> {
@@ -182,28 +149,21 @@ impl GitTree {
 
 impl Tree for GitTree {
     fn members(&self, folder: &RelPath) -> Result<Vec<Entry>, TreeError> {
-        if let Some(name) = self.names_not_utf8.get(folder) {
-            return Err(TreeError::Name { folder: folder.clone(), name: name.clone() });
+        match self.folders.get(folder) {
+            Some(members) => Ok(members.clone()),
+            None if self.leads_through_link(folder) => Err(TreeError::Linked(folder.clone())),
+            None => Ok(Vec::new()),
         }
-        Ok(self.folders.get(folder).cloned().unwrap_or_default())
     }
 
     fn read(&self, path: &RelPath, limit: u64) -> Result<Vec<u8>, TreeError> {
-        let (found, blob) = self.resolve(path)?;
-        match blob.kind {
-            EntryKind::File { .. } => self.content(found, blob, limit),
-            _ => Err(TreeError::NotAFile(path.clone())),
-        }
+        self.content(path, self.file(path)?, limit)
     }
 
-    fn hash(&self, path: &RelPath, limit: u64) -> Result<(Hash, u64), TreeError> {
-        match self.blobs.get(path) {
-            Some(blob @ Blob { kind: EntryKind::File { .. }, .. }) => {
-                Ok((sha256(&self.content(path, blob, limit)?), blob.size))
-            }
-            Some(_) => Err(TreeError::NotAFile(path.clone())),
-            None => Err(TreeError::Missing(path.clone())),
-        }
+    fn hash(&self, path: &RelPath, limit: u64) -> Result<Hashed, TreeError> {
+        let blob = self.file(path)?;
+        let content = self.content(path, blob, limit)?;
+        Ok(Hashed { hash: sha256(&content), length: blob.size, executable: blob.executable })
     }
 
     fn link(&self, path: &RelPath) -> Result<Vec<u8>, TreeError> {

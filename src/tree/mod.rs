@@ -1,7 +1,7 @@
 //! The files of one revision of a catalog: the work tree, or a revision in git.
 //!
-//! Both answer alike: folders are listed in order, files are regular and bounded, and no path leads out of the
-//! catalog, not even through a link.
+//! Both answer alike: folders are listed in order, files are regular and bounded, and links are never followed, so
+//! that no path leads out of the catalog and every file has one name.
 
 mod files;
 mod git;
@@ -28,14 +28,13 @@ pub enum EntryKind {
     /// A folder.
     Folder,
     /// A regular file.
-    File {
-        /// Whether its owner may execute it. The other bits of the mode differ from checkout to checkout.
-        executable: bool,
-    },
+    File,
     /// A symbolic link.
     Link,
     /// A device, a pipe, a socket, a submodule.
     Special,
+    /// Something whose name is not UTF-8; its path is only for showing.
+    Unnamed,
 }
 
 /// A file below a folder.
@@ -47,6 +46,17 @@ pub struct Entry {
     pub kind: EntryKind,
 }
 
+/// What the content of a file comes to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Hashed {
+    /// The SHA-256 of its content.
+    pub hash: Hash,
+    /// Its length in bytes.
+    pub length: u64,
+    /// Whether its owner may execute it. The other bits of the mode differ from checkout to checkout.
+    pub executable: bool,
+}
+
 /// Why a file of a tree can't be had.
 #[derive(Debug, thiserror::Error)]
 pub enum TreeError {
@@ -56,12 +66,9 @@ pub enum TreeError {
     /// The path is no regular file.
     #[error("{0} is not a regular file")]
     NotAFile(RelPath),
-    /// The path leads out of the catalog.
-    #[error("{path} leads out of the catalog")]
-    Outside {
-        /// The path as it was asked for.
-        path: RelPath,
-    },
+    /// The path is a link, or leads through one.
+    #[error("{0} is a link, or lies behind one")]
+    Linked(RelPath),
     /// The file is larger than allowed.
     #[error("{path} has more than {limit} bytes")]
     TooLarge {
@@ -70,14 +77,9 @@ pub enum TreeError {
         /// The limit in bytes.
         limit: u64,
     },
-    /// A file's name is not UTF-8.
-    #[error("the name of a file in {folder} is not UTF-8: {name}")]
-    Name {
-        /// The folder.
-        folder: RelPath,
-        /// The name, with what is not UTF-8 replaced.
-        name: String,
-    },
+    /// A file's name is not UTF-8; what is not is replaced.
+    #[error("the name of {0} is not UTF-8")]
+    Name(RelPath),
     /// The system, or git, refused.
     #[error("{path} can't be read: {source}")]
     Io {
@@ -93,20 +95,20 @@ pub trait Tree: Send + Sync {
     /// The direct members of a folder, by name; none where there is no such folder.
     ///
     /// # Errors
-    /// When the folder can't be read, or the name of a member is not UTF-8.
+    /// When the folder can't be read, or lies behind a link.
     fn members(&self, folder: &RelPath) -> Result<Vec<Entry>, TreeError>;
 
-    /// The content of a regular file of at most `limit` bytes; links inside of the catalog are followed.
+    /// The content of a regular file of at most `limit` bytes.
     ///
     /// # Errors
-    /// When there is no such file, it is none, it is too large, or it leads out of the catalog.
+    /// When there is no such file, it is none, it is too large, or it lies behind a link.
     fn read(&self, path: &RelPath, limit: u64) -> Result<Vec<u8>, TreeError>;
 
-    /// The hash and the length of a regular file that is not followed if it is a link.
+    /// What the content of a regular file of at most `limit` bytes comes to.
     ///
     /// # Errors
-    /// As for [`Tree::read`]; the limit is that of a whole build context.
-    fn hash(&self, path: &RelPath, limit: u64) -> Result<(Hash, u64), TreeError>;
+    /// As for [`Tree::read`].
+    fn hash(&self, path: &RelPath, limit: u64) -> Result<Hashed, TreeError>;
 
     /// Where a link points.
     ///
@@ -134,6 +136,7 @@ pub fn walk(
             }
             match entry.kind {
                 EntryKind::Folder => folders.push(entry.path),
+                EntryKind::Unnamed => return Err(TreeError::Name(entry.path)),
                 _ => found.push(entry),
             }
         }

@@ -4,14 +4,14 @@ use std::fs::{self, File};
 use std::io::{self, Read};
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStringExt;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{Mode, OFlags};
+use rustix::fs::{Dir, FileType, Mode, OFlags};
 use rustix::io::Errno;
 use sha2::{Digest as _, Sha256};
 
-use super::{Entry, EntryKind, Hash, Tree, TreeError};
+use super::{Entry, EntryKind, Hashed, Tree, TreeError};
 use crate::model::RelPath;
 
 /// The files below a folder on disk.
@@ -42,86 +42,93 @@ impl WorkTree {
     }
 
     /// Opens a regular file; checks what was opened, not what the name meant a moment ago.
-    fn open_file(&self, path: &RelPath, follow: bool) -> Result<(File, u64), TreeError> {
-        let mut flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOCTTY;
-        if !follow {
-            flags |= OFlags::NOFOLLOW;
-        }
-        let file = File::from(self.open_beneath(path, flags).map_err(|errno| match errno {
-            Errno::NOENT | Errno::NOTDIR => TreeError::Missing(path.clone()),
-            Errno::XDEV => TreeError::Outside { path: path.clone() },
-            Errno::LOOP | Errno::NXIO => TreeError::NotAFile(path.clone()),
-            errno => TreeError::Io { path: path.clone(), source: errno.into() },
-        })?);
+    fn open_file(&self, path: &RelPath) -> Result<(File, fs::Metadata), TreeError> {
+        // Opening a pipe without a writer must not block.
+        let file = File::from(self.open_beneath(path, OFlags::NONBLOCK | OFlags::NOCTTY)?);
         let metadata = file.metadata().map_err(|source| TreeError::Io { path: path.clone(), source })?;
-        if !metadata.is_file() {
-            return Err(TreeError::NotAFile(path.clone()));
-        }
-        Ok((file, metadata.len()))
+        if metadata.is_file() { Ok((file, metadata)) } else { Err(TreeError::NotAFile(path.clone())) }
     }
 
-    /// One call that the kernel keeps below the root, whatever links lie on the way.
+    fn open_beneath(&self, path: &RelPath, flags: OFlags) -> Result<OwnedFd, TreeError> {
+        let name = if path.as_str().is_empty() { "." } else { path.as_str() };
+        let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW | flags;
+        self.open_without_links(name, flags).map_err(|errno| match errno {
+            Errno::NOENT => TreeError::Missing(path.clone()),
+            // Of a path through a link, systems say that the link is no folder, or that there are too many links.
+            Errno::NOTDIR if !self.leads_through_link(path) => TreeError::Missing(path.clone()),
+            Errno::LOOP | Errno::XDEV | Errno::MLINK | Errno::NOTDIR => TreeError::Linked(path.clone()),
+            Errno::NXIO => TreeError::NotAFile(path.clone()),
+            errno => TreeError::Io { path: path.clone(), source: errno.into() },
+        })
+    }
+
+    fn leads_through_link(&self, path: &RelPath) -> bool {
+        let is_link = |part: &Path| part.symlink_metadata().is_ok_and(|metadata| metadata.is_symlink());
+        self.at(path).ancestors().take_while(|part| **part != self.root).any(is_link)
+    }
+
+    /// One call that the kernel keeps below the root and away from links.
     #[cfg(target_os = "linux")]
-    fn open_beneath(&self, path: &RelPath, flags: OFlags) -> Result<OwnedFd, Errno> {
+    fn open_without_links(&self, name: &str, flags: OFlags) -> Result<OwnedFd, Errno> {
         use rustix::fs::ResolveFlags;
-        let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
-        match rustix::fs::openat2(&self.handle, path.as_str(), flags, Mode::empty(), resolve) {
+        let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;
+        match rustix::fs::openat2(&self.handle, name, flags, Mode::empty(), resolve) {
             // Kernels before 5.6, and some sandboxes, don't know the call.
-            Err(Errno::NOSYS | Errno::PERM) => self.open_checked(path, flags),
+            Err(Errno::NOSYS | Errno::PERM) => self.open_step_by_step(name, flags),
             answer => answer,
         }
     }
 
     #[cfg(not(target_os = "linux"))]
-    fn open_beneath(&self, path: &RelPath, flags: OFlags) -> Result<OwnedFd, Errno> {
-        self.open_checked(path, flags)
+    fn open_without_links(&self, name: &str, flags: OFlags) -> Result<OwnedFd, Errno> {
+        self.open_step_by_step(name, flags)
     }
 
-    /// Resolves first, then opens what was found without following anything more.
-    fn open_checked(&self, path: &RelPath, flags: OFlags) -> Result<OwnedFd, Errno> {
-        let errno = |error: io::Error| error.raw_os_error().map_or(Errno::IO, Errno::from_raw_os_error);
-        let name = self.at(path);
-        let target = if flags.contains(OFlags::NOFOLLOW) {
-            let folder = name.parent().unwrap_or(&self.root).canonicalize().map_err(errno)?;
-            folder.join(path.file_name())
-        } else {
-            name.canonicalize().map_err(errno)?
-        };
-        if !target.starts_with(&self.root) {
-            return Err(Errno::XDEV);
+    /// Opens folder after folder, none of them a link.
+    fn open_step_by_step(&self, name: &str, flags: OFlags) -> Result<OwnedFd, Errno> {
+        let folder_flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+        let mut parts = name.split('/').peekable();
+        let mut at = rustix::io::dup(&self.handle)?;
+        while let Some(part) = parts.next() {
+            let flags = if parts.peek().is_some() { folder_flags } else { flags };
+            at = rustix::fs::openat(&at, part, flags, Mode::empty())?;
         }
-        rustix::fs::openat(&self.handle, &target, flags | OFlags::NOFOLLOW, Mode::empty())
+        Ok(at)
     }
 }
 
 impl Tree for WorkTree {
     fn members(&self, folder: &RelPath) -> Result<Vec<Entry>, TreeError> {
-        let io_error = |source| TreeError::Io { path: folder.clone(), source };
-        let listing = match fs::read_dir(self.at(folder)) {
-            Ok(listing) => listing,
-            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
-                return Ok(Vec::new());
-            }
-            Err(error) => return Err(io_error(error)),
+        let io_error = |errno: Errno| TreeError::Io { path: folder.clone(), source: errno.into() };
+        let handle = match self.open_beneath(folder, OFlags::DIRECTORY) {
+            Ok(handle) => handle,
+            Err(TreeError::Missing(_)) => return Ok(Vec::new()),
+            Err(error) => return Err(error),
         };
         let mut members = Vec::new();
-        for member in listing {
+        for member in Dir::new(handle).map_err(io_error)? {
             let member = member.map_err(io_error)?;
-            let name = String::from_utf8(member.file_name().into_vec()).map_err(|error| TreeError::Name {
-                folder: folder.clone(),
-                name: String::from_utf8_lossy(error.as_bytes()).into_owned(),
-            })?;
-            let path = folder.join(&name).map_err(|_| TreeError::Outside { path: folder.clone() })?;
-            let file_type = member.file_type().map_err(io_error)?;
-            let kind = if file_type.is_dir() {
-                EntryKind::Folder
-            } else if file_type.is_symlink() {
-                EntryKind::Link
-            } else if file_type.is_file() {
-                let mode = member.metadata().map_err(io_error)?.permissions().mode();
-                EntryKind::File { executable: mode & 0o100 != 0 }
-            } else {
-                EntryKind::Special
+            let name = member.file_name();
+            if matches!(name.to_bytes(), b"." | b"..") {
+                continue;
+            }
+            let is_named = name.to_str().is_ok();
+            let path = folder.join(&name.to_string_lossy()).map_err(|_| TreeError::Name(folder.clone()))?;
+            let file_type = match member.file_type() {
+                // Some file systems don't say.
+                FileType::Unknown => {
+                    let found = self.at(folder).join(name.to_string_lossy().as_ref()).symlink_metadata();
+                    let found = found.map_err(|source| TreeError::Io { path: path.clone(), source })?;
+                    FileType::from_raw_mode(found.mode())
+                }
+                known => known,
+            };
+            let kind = match file_type {
+                _ if !is_named => EntryKind::Unnamed,
+                FileType::Directory => EntryKind::Folder,
+                FileType::Symlink => EntryKind::Link,
+                FileType::RegularFile => EntryKind::File,
+                _ => EntryKind::Special,
             };
             members.push(Entry { path, kind });
         }
@@ -130,36 +137,37 @@ impl Tree for WorkTree {
     }
 
     fn read(&self, path: &RelPath, limit: u64) -> Result<Vec<u8>, TreeError> {
-        let (file, length) = self.open_file(path, true)?;
+        let (file, metadata) = self.open_file(path)?;
         let too_large = || TreeError::TooLarge { path: path.clone(), limit };
-        if length > limit {
+        if metadata.len() > limit {
             return Err(too_large());
         }
-        let mut bytes = Vec::with_capacity(usize::try_from(length).unwrap_or(0) + 1);
+        let mut bytes = Vec::with_capacity(usize::try_from(metadata.len()).unwrap_or(0) + 1);
         // The file may grow while it is read.
         file.take(limit + 1).read_to_end(&mut bytes).map_err(|source| TreeError::Io { path: path.clone(), source })?;
         if bytes.len() as u64 > limit { Err(too_large()) } else { Ok(bytes) }
     }
 
-    fn hash(&self, path: &RelPath, limit: u64) -> Result<(Hash, u64), TreeError> {
-        let (file, length) = self.open_file(path, false)?;
-        if length > limit {
+    fn hash(&self, path: &RelPath, limit: u64) -> Result<Hashed, TreeError> {
+        let (file, metadata) = self.open_file(path)?;
+        if metadata.len() > limit {
             return Err(TreeError::TooLarge { path: path.clone(), limit });
         }
         let mut file = file.take(limit);
         let mut hasher = Sha256::new();
-        let (mut read, mut buffer) = (0, [0; 32 * 1024]);
+        let (mut length, mut buffer) = (0, [0; 32 * 1024]);
         loop {
             match file.read(&mut buffer) {
-                Ok(0) => return Ok((hasher.finalize().into(), read)),
-                Ok(length) => {
-                    hasher.update(&buffer[..length]);
-                    read += length as u64;
+                Ok(0) => break,
+                Ok(read) => {
+                    hasher.update(&buffer[..read]);
+                    length += read as u64;
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(source) => return Err(TreeError::Io { path: path.clone(), source }),
             }
         }
+        Ok(Hashed { hash: hasher.finalize().into(), length, executable: metadata.mode() & 0o100 != 0 })
     }
 
     fn link(&self, path: &RelPath) -> Result<Vec<u8>, TreeError> {

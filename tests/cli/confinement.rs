@@ -51,15 +51,6 @@ fn imports_do_not_leave_the_catalog_through_links() {
 }
 
 #[test]
-fn a_link_inside_of_the_catalog_is_followed() {
-    let shop = shop();
-    shop.layer_with("linked", RUST, "docs = import \"link.md\" as 'Text,");
-    shop.link("layers/linked/link.md", "../../docs/real.md").file("docs/real.md", "Real");
-    let shown = shop.run(["show", "linked", "--format", "json"]).json(0);
-    assert_eq!(shown["workflow"]["docs"], "Real");
-}
-
-#[test]
 fn files_beside_the_workflow_do_not_leave_the_catalog() {
     let secret = "../../../secret.txt";
     for file in ["Dockerfile", "workflow.ncl", ".dockerignore", "Cargo.toml"] {

@@ -13,6 +13,7 @@ mod list_show_graph;
 mod properties;
 mod real;
 mod reference;
+mod regressions;
 mod shared;
 mod since;
 mod validate;

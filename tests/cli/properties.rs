@@ -17,7 +17,7 @@ use lamina::model::{
 };
 use lamina::report::diagnostics;
 use lamina::snapshot::Snapshot;
-use lamina::tree::{Entry, EntryKind, Files, Hash, Ignore, Tree, TreeError, sha256};
+use lamina::tree::{Entry, EntryKind, Files, Hashed, Ignore, Tree, TreeError, sha256};
 use proptest::prelude::*;
 use proptest::sample::Index;
 
@@ -39,11 +39,11 @@ struct Memory(BTreeMap<String, (Vec<u8>, bool)>);
 impl Tree for Memory {
     fn members(&self, folder: &RelPath) -> Result<Vec<Entry>, TreeError> {
         let mut found = BTreeSet::new();
-        for (path, (_, executable)) in &self.0 {
+        for path in self.0.keys() {
             let Some(below) = RelPath::new(path).unwrap().below(folder).map(str::to_owned) else { continue };
             let (name, kind) = match below.split_once('/') {
                 Some((name, _)) => (name.to_owned(), EntryKind::Folder),
-                None => (below, EntryKind::File { executable: *executable }),
+                None => (below, EntryKind::File),
             };
             found.insert(Entry { path: folder.join(&name).unwrap(), kind });
         }
@@ -55,9 +55,9 @@ impl Tree for Memory {
         Ok(file.0.clone())
     }
 
-    fn hash(&self, path: &RelPath, limit: u64) -> Result<(Hash, u64), TreeError> {
-        let bytes = self.read(path, limit)?;
-        Ok((sha256(&bytes), bytes.len() as u64))
+    fn hash(&self, path: &RelPath, _: u64) -> Result<Hashed, TreeError> {
+        let (bytes, executable) = self.0.get(path.as_str()).ok_or_else(|| TreeError::Missing(path.clone()))?;
+        Ok(Hashed { hash: sha256(bytes), length: bytes.len() as u64, executable: *executable })
     }
 
     fn link(&self, path: &RelPath) -> Result<Vec<u8>, TreeError> {
@@ -164,7 +164,7 @@ impl Spec {
         let catalog = Loaded {
             files: Files::new(Box::new(Memory(self.files.clone()))),
             config: Some(config),
-            config_spans: Spans::default(),
+            config_files: Vec::new(),
             layers: self.layers.iter().map(|layer| (layer.name.clone(), loaded(layer))).collect(),
             broken: BTreeSet::new(),
             adrs: Vec::new(),
@@ -178,7 +178,9 @@ impl Spec {
         let (lock, findings) =
             Lock::parse("lock", &crate::workshop::lock(&[RUST]).replace(&digest(1), &digest(self.digest)));
         assert_eq!(findings, Vec::new());
-        Snapshot::new(catalog, lock, Some("lock".to_owned()), Vec::new())
+        let mut snapshot = Snapshot::new(catalog);
+        snapshot.lock = lock;
+        snapshot
     }
 
     fn graph(&self) -> Graph {

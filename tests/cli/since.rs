@@ -329,7 +329,7 @@ fn an_old_revision_that_is_invalid_follows_the_policy() {
     run("--unknown=all")
         .stdout(
             "tools  can't be evaluated in the other revision → tools\n\
-             app    can't be evaluated in the other revision → app\n",
+             app    can't be evaluated in the other revision → tools → app (build base)\n",
         )
         .success();
     run("--unknown=ignore").stdout(NOTHING).success();
