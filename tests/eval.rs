@@ -53,8 +53,12 @@ impl Memory {
     }
 
     fn run(&self, jobs: &[Job], overlays: &[Overlay]) -> Vec<Outcome> {
+        self.run_within(1024, jobs, overlays)
+    }
+
+    fn run_within(&self, memory_mb: u64, jobs: &[Job], overlays: &[Overlay]) -> Vec<Outcome> {
         let worker = WorkerCommand { program: env!("CARGO_BIN_EXE_lamina").into(), args: vec!["__evaluate".into()] };
-        let limits = Limits { time: Duration::from_secs(2), memory_mb: 1024, workers: 2 };
+        let limits = Limits { time: Duration::from_secs(2), memory_mb, workers: 2 };
         let outcomes = eval::evaluate(jobs, self, overlays, &limits, &worker).expect("workers start");
         assert_eq!(jobs, outcomes.iter().map(|outcome| outcome.job.clone()).collect::<Vec<_>>());
         for finding in outcomes.iter().filter_map(|outcome| outcome.result.as_ref().err()).flatten() {
@@ -369,6 +373,85 @@ fn a_broken_import_is_shown_in_its_file_for_each_importer() {
     }
 }
 
+/// Jobs that share broken files in every way: each is told the same, whichever jobs come before it.
+#[test]
+fn what_a_job_is_told_does_not_depend_on_the_others() {
+    let imports = [
+        ("direct", "import \"../syntax.ncl\""),
+        ("through", "(import \"../chain.ncl\").text"),
+        ("beside", "(import \"../sibling.ncl\").text"),
+        ("two", "(import \"../type.ncl\").text ++ (import \"../syntax.ncl\")"),
+        ("other-two", "(import \"../syntax.ncl\") ++ (import \"../type.ncl\").text"),
+        ("type", "(import \"../type.ncl\").text"),
+        ("name", "(import \"../name.ncl\").text"),
+        ("variable", "(import \"../variable.ncl\").text"),
+        ("data", "(import \"../data.json\").text"),
+        ("more-data", "(import \"../over-data.ncl\").text"),
+        ("circle", "(import \"../circle.ncl\").text"),
+        ("way-back", "(import \"../back.ncl\").text"),
+        ("missing", "(import \"../missing.ncl\").text"),
+        ("pattern", "let { a ? import \"../syntax.ncl\" } = {} in a"),
+        ("pattern-in-pattern", "let { a ? let { b ? import \"../type.ncl\" } = {} in b } = {} in a.text"),
+        ("hidden", "let x | [| 'A (import \"../hidden.ncl\") |] = 'A 1 in \"x\""),
+        ("seen", "(import \"../hidden.ncl\").text"),
+        ("include", "let a = 1 in ({ include a | (import \"../syntax.ncl\") }).a"),
+        ("fine", "(import \"../good.ncl\").text"),
+    ];
+    let memory = Memory::new()
+        .with("layers/syntax.ncl", "{ a = ")
+        .with("layers/type.ncl", "{ text : Number = \"x\" }")
+        .with("layers/name.ncl", "{ text = unbound }")
+        .with("layers/variable.ncl", "{ text | forall a. b -> a = fun x => x, other = import \"sibling.ncl\" }")
+        .with("layers/data.json", "{ \"text\": ")
+        .with("layers/over-data.ncl", "{ a = import \"sibling.ncl\", b = import \"data.json\", text = b.text }")
+        .with("layers/chain.ncl", "{ a = import \"sibling.ncl\", b = import \"syntax.ncl\", c = import \"good.ncl\" }")
+        .with("layers/sibling.ncl", "{ text = (import \"good.ncl\").text }")
+        .with("layers/circle.ncl", "{ back = import \"back.ncl\", text = back.text }")
+        .with("layers/back.ncl", "{ other = import \"circle.ncl\", bad = import \"type.ncl\", text = \"x\" }")
+        .with("layers/missing.ncl", "{ a = import \"nowhere.ncl\" }")
+        .with("layers/hidden.ncl", "{ text : Number = \"x\", a = import \"sibling.ncl\" }")
+        .with("layers/good.ncl", "{ text = \"x\" }");
+    let memory = imports
+        .iter()
+        .fold(memory, |memory, (name, import)| memory.layer(name, workflow(name, &format!("docs = {import},"))));
+    let told = |outcome: &Outcome| format!("{:#?}", (&outcome.imports, outcome.result.as_ref().map(|_| "fine")));
+    let alone: BTreeMap<_, _> =
+        imports.iter().map(|(name, _)| (layer(name), told(&memory.run(&[layer(name)], &[])[0]))).collect();
+
+    let mut jobs: Vec<_> = alone.keys().cloned().collect();
+    for turn in 0..8 {
+        jobs.rotate_left(5);
+        jobs[..12].reverse();
+        for outcome in memory.run(&jobs, &[]) {
+            assert_eq!(told(&outcome), alone[&outcome.job], "{:?} in turn {turn}", outcome.job);
+        }
+    }
+    let codes = |name: &str| {
+        let outcome = &memory.run(&[layer(name)], &[])[0];
+        let findings = outcome.result.as_ref().err().into_iter().flatten();
+        findings.map(|finding| (finding.code, finding.main_file().expect("a file").to_owned())).collect::<Vec<_>>()
+    };
+    let syntax = (Code::Syntax, "layers/syntax.ncl".to_owned());
+    let wrong = (Code::Type, "layers/type.ncl".to_owned());
+    for (name, expected) in [
+        ("direct", vec![syntax.clone()]),
+        ("through", vec![syntax.clone()]),
+        ("two", vec![syntax.clone(), wrong.clone()]),
+        ("other-two", vec![syntax.clone(), wrong.clone()]),
+        ("way-back", vec![wrong.clone()]),
+        ("pattern", vec![syntax.clone()]),
+        ("pattern-in-pattern", vec![wrong.clone()]),
+        ("include", vec![syntax]),
+        ("data", vec![(Code::Syntax, "layers/data.json".to_owned())]),
+        ("variable", vec![(Code::Evaluation, "layers/variable.ncl".to_owned())]),
+        ("name", vec![(Code::Evaluation, "layers/name.ncl".to_owned())]),
+        ("fine", vec![]),
+        ("beside", vec![]),
+    ] {
+        assert_eq!(codes(name), expected, "{name}");
+    }
+}
+
 #[test]
 fn broken_data_is_shown_where_it_is_broken() {
     for (name, text) in [("a.json", "{\n \"a\": }"), ("a.toml", "a = 1\nb ="), ("a.yaml", "a: 1\n b: [")] {
@@ -377,6 +460,36 @@ fn broken_data_is_shown_where_it_is_broken() {
         assert_eq!(findings.len(), 1, "{findings:#?}");
         assert_eq!(findings[0].code, Code::Syntax, "{findings:#?}");
         assert!(findings[0].labels.iter().any(|label| label.file.starts_with("layers/x/")), "{findings:#?}");
+    }
+}
+
+#[test]
+fn places_in_data_that_is_not_ascii() {
+    for (name, text, place, message) in [
+        ("a.yaml", "é: é\né: ]\na: 1", "]", "yaml parse error"),
+        ("b.yaml", "é: [é", "", "yaml parse error"),
+        ("a.json", "{\"é\": €}", "€", "json parse error"),
+        ("b.json", "{\"é\": \"€", "\"", "json parse error"),
+        ("a.toml", "é = \"é\"", "é ", "toml parse error: TOML parse error at line 1, column 1: invalid"),
+        ("b.toml", "a = €", "€", "toml parse error: TOML parse error at line 1, column 5: string"),
+    ] {
+        let memory = Memory::new().layer("x", format!("import \"{name}\"")).with(&format!("layers/x/{name}"), text);
+        let findings = memory.findings("x");
+        let [finding] = findings.as_slice() else { panic!("{name}: {findings:#?}") };
+        let shown = text.get(finding.labels[0].span.clone());
+        assert_eq!((finding.code, shown), (Code::Syntax, Some(place)), "{name}: {finding:#?}");
+        assert!(finding.message.starts_with(message), "{finding:#?}");
+    }
+}
+
+#[test]
+fn a_mistake_without_a_place_names_the_file() {
+    for (docs, words) in [
+        ("std.to_string (std.string.is_match \"(\" \"a\")", "regex parse error: (: error: unclosed group"),
+        ("std.deserialize 'Json \"{\"", "json parse error"),
+    ] {
+        let finding = assert_single(workflow("x", &format!("docs = {docs},")), Code::Evaluation, words);
+        assert_eq!(finding.labels, [], "{finding:#?}");
     }
 }
 
@@ -415,6 +528,40 @@ fn a_missing_import_of_a_shared_file_fails_each_importer() {
         let findings = outcome.result.expect_err("a missing import");
         assert_eq!((findings[0].code, findings[0].main_file()), (Code::Import, Some("layers/shared.ncl")));
     }
+}
+
+#[test]
+fn the_name_of_a_missing_import_may_be_misspelled() {
+    for (import, help) in [
+        ("../../schemas/workflo.ncl", &["did you mean `workflow.ncl`?"] as &[&str]),
+        ("../../schemas/something.ncl", &[]),
+        ("../../schema/workflow.ncl", &[]),
+        ("../rust/workflaw.ncl", &["did you mean `workflow.ncl`?"]),
+        ("workflaw.ncl", &[]),
+    ] {
+        let text = workflow("x", &format!("docs = import \"{import}\","));
+        assert_eq!(assert_single(text, Code::Import, "does not exist").help, help, "{import}");
+    }
+}
+
+#[test]
+fn a_job_may_ask_for_many_files_and_not_for_any_number() {
+    let chain = |length: usize| {
+        let link = |memory: Memory, number: usize| {
+            let text = if number == length { "\"end\"".to_owned() } else { hidden_import(number + 1) };
+            memory.with(&format!("layers/x/f{number}.ncl"), text)
+        };
+        let memory = Memory::new().layer("x", workflow("x", &format!("docs = {},", hidden_import(0))));
+        (0..=length).fold(memory, link).findings("x")
+    };
+    assert_eq!(chain(20), []);
+    let findings = chain(64);
+    assert!(findings[0].message.contains("nested more than 64"), "{findings:#?}");
+}
+
+/// An import of the file `f<number>.ncl` that a glance at the text misses.
+fn hidden_import(number: usize) -> String {
+    format!("import \"\\u{{66}}{number}.ncl\"")
 }
 
 #[test]
@@ -464,6 +611,29 @@ fn memory_is_bounded() {
     ] {
         let findings = Memory::new().layer("x", text).findings("x");
         assert_limit(&findings, text);
+    }
+}
+
+/// What a job leaves in its worker's memory is not the next one's fault.
+#[test]
+fn only_who_needs_too_much_memory_alone_is_to_blame() {
+    let names: Vec<_> = (0..20).map(|number| format!("layer-{number}")).collect();
+    let text = |name: &str| {
+        let twice = "std.array.fold_left (fun text _ => text ++ text) \"aaaaaaaa\" (std.array.range 0 23)";
+        let kept = format!("let rec big = {{ own = big, text = {twice} }} in\n");
+        kept + &workflow(name, "docs = if big.own.text == \"\" then \"no\" else \"yes\",")
+    };
+    let bomb = "let rec f = fun n s => if n == 0 then s else f (n - 1) (s ++ s) in { a = f 40 \"aaaaaaaa\" }";
+    let memory = names.iter().fold(Memory::new(), |memory, name| memory.layer(name, text(name))).layer("bomb", bomb);
+    let mut jobs: Vec<_> = names.iter().map(|name| layer(name)).collect();
+    jobs.insert(10, layer("bomb"));
+    for outcome in memory.run_within(640, &jobs, &[]) {
+        if outcome.job == layer("bomb") {
+            let findings = outcome.result.expect_err("a bomb");
+            assert_eq!(findings[0].code, Code::LimitMemory, "{findings:#?}");
+        } else {
+            assert_eq!(as_workflow(&outcome).docs.as_deref(), Some("yes"));
+        }
     }
 }
 

@@ -14,6 +14,7 @@ mod properties;
 mod real;
 mod reference;
 mod regressions;
+mod shared;
 mod since;
 mod validate;
 mod why;

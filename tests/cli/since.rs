@@ -397,3 +397,72 @@ fn overlays_change_versions_and_not_identities() {
     // Both revisions are read with the same overlays.
     shop.run(["cascade", "--since", "HEAD", "--overlay", &rust]).stdout(NOTHING).any_stderr().success();
 }
+
+#[test]
+fn what_fingerprints_tell_is_among_what_the_changed_paths_tell() {
+    type Edit = fn(&Workshop);
+    let edits: [(&str, Edit); 12] = [
+        ("a Dockerfile", |shop| {
+            shop.append("layers/tools/Dockerfile", "# x\n");
+        }),
+        ("a field", |shop| {
+            shop.replace("layers/app/workflow.ncl", "} | Workflow", "build.target = \"x\" } | Workflow");
+        }),
+        ("a default of a schema", |shop| {
+            shop.replace("schemas/build_directives.ncl", "= \"Dockerfile\"", "= \"D\"");
+        }),
+        ("a default that is an input", |shop| {
+            shop.replace(
+                "schemas/build_directives.ncl",
+                "| std.number.Nat\n        | doc \"Raise",
+                "| std.number.Nat\n        | doc \"Lift",
+            );
+            shop.replace(
+                "schemas/build_directives.ncl",
+                "        | default\n        = 0,",
+                "        | default\n        = 1,",
+            );
+        }),
+        ("a digest", |shop| {
+            shop.replace("lamina.lock", &digest(1), &digest(2));
+        }),
+        ("a file of a context", |shop| {
+            shop.append("layers/tools/src/main.rs", "x");
+        }),
+        ("a new file", |shop| {
+            shop.file("layers/tools/src/deep/new.rs", "");
+        }),
+        ("a removed file", |shop| {
+            shop.remove("layers/tools/src/main.rs");
+        }),
+        ("a mode", |shop| {
+            shop.executable("layers/tools/src/main.rs");
+        }),
+        ("less in the context", |shop| {
+            shop.append("layers/tools/.dockerignore", "src\n");
+        }),
+        ("more in the context", |shop| {
+            shop.remove("layers/tools/.dockerignore");
+        }),
+        ("another parent", |shop| {
+            shop.replace("layers/app/workflow.ncl", "\"tools\"", "\"other\"");
+        }),
+    ];
+    for (what, edit) in edits {
+        let shop = shop();
+        shop.file("layers/tools/left-out.log", "").commit("two");
+        edit(&shop);
+        if what == "a default of a schema" {
+            for name in ["base", "tools", "app", "other"] {
+                shop.file(&format!("layers/{name}/D"), &shop.read(&format!("layers/{name}/Dockerfile")));
+            }
+        }
+        let names = |run: crate::workshop::Run| -> Vec<String> { run.answer(0).lines().map(str::to_owned).collect() };
+        let by_fingerprint = names(shop.run(["cascade", "--since", "HEAD", "--format", "names"]));
+        shop.git(&["add", "--all", "--intent-to-add"]);
+        let paths = shop.git(&["diff", "--name-only", "-z", "HEAD"]);
+        let by_path = names(shop.run_reading(&paths, ["cascade", "--changed", "-", "--format", "names"]));
+        assert!(!by_fingerprint.is_empty(), "{what} is an input");
+        assert!(by_fingerprint.iter().all(|name| by_path.contains(name)), "{what}: {by_fingerprint:?}, {by_path:?}");
+    }
+}

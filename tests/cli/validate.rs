@@ -185,6 +185,17 @@ fixtures! {
     from_undeclared_in_a_stage_that_is_not_built [] |shop| {
         shop.layer("good", "base").dockerfile("good", "ARG BUILD_BASE=rust:1\nFROM node:24 AS unused\nFROM ${BUILD_BASE}\n");
     };
+    a_dockerfile_with_most_of_its_syntax_is_valid [] |shop| {
+        shop.layer_with("good", "base", "donors = [{ layer = \"base\" }],\nbuild = { secrets = [{ id = \"s\" }], target = \"last\" },");
+        shop.file("layers/good/a file", "").file("layers/good/src/main.rs", "");
+        shop.dockerfile("good", "# syntax=docker/dockerfile:1\nARG BUILD_BASE=\"rust:1\"\nARG DONOR_BASE='rust:1'\n\
+            FROM --platform=$BUILDPLATFORM ${DONOR_BASE:-rust:1} AS Donor\nFROM $BUILD_BASE as build\n\
+            COPY --link [\"a file\", \"/x\"]\nCOPY <<END /y\nFROM nothing:1\nEND\nRUN <<END\nFROM nothing:2\nEND\n\
+            COPY --chown=1:1 ./src/. src/*.rs /z/\nADD https://example.org/a.git#v1 /g\nONBUILD RUN true\n\
+            RUN --mount=type=secret,id=s --mount=type=bind,from=donor,target=/d \\\n    # a comment\n    make\n\
+            FROM scratch AS unused\nFROM build AS last\nCOPY --from=DONOR /a /b\nCOPY --from=1 /a /b\n\
+            HEALTHCHECK NONE\nFROM nothing:3 AS behind\n");
+    };
     base_unused [BaseUnused FinalStageBase] |shop| {
         shop.layer("bad", "base").dockerfile("bad", "FROM scratch\n");
     };

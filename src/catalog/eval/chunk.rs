@@ -10,8 +10,8 @@ use crate::diag::{Code, Diagnostic};
 
 /// After so many files that broke a worker, the rest of the chunk is left alone.
 const MAX_CULPRITS: usize = 5;
-/// Each round brings the files that the one before asked for.
-const MAX_ROUNDS: usize = 64;
+/// A job that asks for more files than this, one after the other, gets no further one.
+const MAX_QUESTIONS: usize = 64;
 
 /// Nickel stops at a field that the contract does not know. So many times such fields are blanked out, to see what
 /// else is wrong.
@@ -70,11 +70,17 @@ fn evaluate(
         outcomes.push(supply.add(&job.path).err().map(|finding| failed(job, *finding)));
     }
     let mut culprits = 0;
-    let mut rounds = 0;
+    let mut questions = vec![0; jobs.len()];
+    let mut suspect: Option<usize> = None;
+    let mut most = jobs.len();
     loop {
-        let waiting: Vec<usize> = (0..jobs.len()).filter(|index| outcomes[*index].is_none()).collect();
+        let mut waiting: Vec<usize> = (0..jobs.len()).filter(|index| outcomes[*index].is_none()).collect();
         if waiting.is_empty() {
             return Ok((outcomes.into_iter().flatten().collect(), unknown_fields));
+        }
+        waiting.truncate(most);
+        if let Some(index) = suspect.filter(|index| outcomes[*index].is_none()) {
+            waiting = vec![index];
         }
         supply.prefetch();
         let sent = supply.sources().len();
@@ -104,23 +110,29 @@ fn evaluate(
         if missing.is_empty() && matches!(ending, Ending::Complete) && waiting.iter().any(|i| outcomes[*i].is_none()) {
             return Err(EvalError::Worker { reason: "it left out a file".to_owned() });
         }
-        if !missing.is_empty() {
-            rounds += 1;
-        }
         for (index, question) in missing {
-            let answer = if rounds <= MAX_ROUNDS {
+            questions[index] += 1;
+            let answer = if questions[index] <= MAX_QUESTIONS {
                 supply.resolve(&question, sent)
             } else {
-                let message = format!("imports are nested more than {MAX_ROUNDS} files deep");
+                let message = format!("imports are nested more than {MAX_QUESTIONS} files deep");
                 Err(Box::new(supply.at_import(Diagnostic::new(Code::Import, message), &question)))
             };
             outcomes[index] = answer.err().map(|finding| failed(&jobs[index], *finding));
         }
         if let Ending::Culprit { job, finding } = ending {
-            if let Some(&index) = waiting.get(job) {
+            let culprit = waiting.get(job).copied();
+            // The worker's memory holds what the jobs before it left: a job is to blame only for what it needs alone.
+            if finding.code == Code::LimitMemory && waiting.len() > 1 {
+                suspect = culprit;
+                most = waiting.len().div_ceil(2);
+                continue;
+            }
+            if let Some(index) = culprit {
                 outcomes[index] = Some(failed(&jobs[index], finding));
             }
             culprits += 1;
+            most = jobs.len();
         }
         if culprits == MAX_CULPRITS {
             for (job, outcome) in jobs.iter().zip(&mut outcomes) {

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::ops::Range;
 
 use codespan_reporting::diagnostic::{Diagnostic as Rendered, LabelStyle, Severity};
+use nickel_lang_core::ast::InputFormat;
 use nickel_lang_core::cache::CacheHub;
 use nickel_lang_core::error::{
     Error, EvalError, EvalErrorData, EvalErrorKind, ExportErrorKind, ImportErrorKind, IntoDiagnostics,
@@ -50,8 +51,8 @@ impl<'a> Diagnoser<'a> {
         Self { hub, library, job, own: library.shown(&job.path).unwrap_or(id) }
     }
 
-    /// A file that could not be parsed, typechecked or imported; and which file that is.
-    pub fn unprepared(&self, error: Error) -> (Option<FileId>, Vec<Diagnostic>) {
+    /// What is wrong with `file`, which could not be parsed, typechecked or imported; and which file is to blame.
+    pub fn unprepared(&self, file: FileId, error: Error) -> (Option<FileId>, Vec<Diagnostic>) {
         let import = |kind: &ImportErrorKind| match kind {
             ImportErrorKind::ParseErrors(..) => Code::Syntax,
             _ => Code::Import,
@@ -67,13 +68,31 @@ impl<'a> Diagnoser<'a> {
             _ => Code::Evaluation,
         };
         let mut files = self.hub.sources.files().clone();
-        let rendered = error.into_diagnostics(&mut files);
+        let mut rendered = error.into_diagnostics(&mut files);
+        if self.hub.input_format(file) == Some(InputFormat::Yaml) {
+            let labels = rendered.iter_mut().flat_map(|diagnostic| &mut diagnostic.labels);
+            labels.filter(|label| label.file_id == file).for_each(|label| self.by_characters(file, &mut label.range));
+        }
         let culprit = rendered
             .iter()
             .flat_map(|diagnostic| &diagnostic.labels)
             .filter(|label| label.style == LabelStyle::Primary)
             .find_map(|label| self.library.source(label.file_id).map(|_| label.file_id));
-        (culprit, self.tidy(self.convert(code, rendered, &files)))
+        let mut findings = self.convert(code, rendered, &files);
+        if findings.is_empty() {
+            findings.push(Diagnostic::new(code, "the file can't be prepared for evaluation"));
+        }
+        for finding in findings.iter_mut().filter(|finding| finding.labels.is_empty()) {
+            finding.file = self.shown(file).map(str::to_owned);
+        }
+        (culprit, findings)
+    }
+
+    /// What is wrong with YAML, Nickel places by characters instead of bytes.
+    fn by_characters(&self, file: FileId, range: &mut Range<usize>) {
+        let Some(source) = self.library.source(file) else { return };
+        let offset = |number| source.text.char_indices().nth(number).map_or(source.text.len(), |(offset, _)| offset);
+        *range = offset(range.start)..offset(range.end);
     }
 
     /// A file whose evaluation failed: `first` stopped it, `all` were found by going on.
@@ -341,12 +360,11 @@ impl<'a> Diagnoser<'a> {
     }
 
     /// Orders findings as they stand in the file, the file's own first, and drops repetitions.
-    fn tidy(&self, mut findings: Vec<Diagnostic>) -> Vec<Diagnostic> {
+    pub fn tidy(&self, mut findings: Vec<Diagnostic>) -> Vec<Diagnostic> {
         let own = self.job.path.as_str();
         let place = |finding: &Diagnostic| {
-            let label = finding.labels.first();
-            let file = label.map_or(own, |label| label.file.as_str()).to_owned();
-            (file != own, file, label.map_or(0, |label| label.span.start))
+            let file = finding.main_file().unwrap_or(own).to_owned();
+            (file != own, file, finding.labels.first().map_or(0, |label| label.span.start))
         };
         findings.sort_by_cached_key(place);
         let mut seen = HashSet::new();
@@ -377,8 +395,7 @@ impl<'a> Diagnoser<'a> {
     }
 
     fn label(&self, file: FileId, span: Range<usize>, message: &str) -> Option<Label> {
-        let length = self.library.source(file)?.text.len();
-        let span = span.start.min(length)..span.end.min(length);
+        let span = self.library.source(file)?.span(&span);
         Some(Label { file: self.shown(file)?.to_owned(), span, message: message.to_owned() })
     }
 
@@ -446,7 +463,10 @@ fn said(message: &str) -> &str {
 
 /// A message as it stands after `error: `: one line, lower case, no full stop.
 fn fragment(message: &str) -> String {
-    let line = message.lines().map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join(": ");
+    // Some parsers draw the place into their message.
+    let is_drawing = |line: &&str| line.trim_start_matches(|c: char| c.is_ascii_digit()).trim().starts_with(['|', '^']);
+    let lines = message.lines().map(str::trim).filter(|line| !line.is_empty() && !is_drawing(line));
+    let line = lines.map(|line| line.trim_end_matches(':')).collect::<Vec<_>>().join(": ");
     let mut chars = line.trim_end_matches('.').chars();
     let lowered = match (chars.next(), chars.as_str()) {
         (Some(first), rest) if rest.starts_with(|c: char| c.is_lowercase() || c == ' ') => {

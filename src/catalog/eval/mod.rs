@@ -4,13 +4,14 @@
 //! Start reading at [`evaluate`].
 //!
 //! A batch is cut into chunks (`chunk`); for each one the host collects texts (`supply`), starts a worker and
-//! watches it (`supervise`). Inside of the worker (`worker`), Nickel's errors become findings (`diagnose`), with
-//! the help of the syntax tree (`fields`). Both sides speak `protocol`.
+//! watches it (`supervise`). Inside of the worker (`worker`), files are made ready one by one (`prepare`) and
+//! evaluated; Nickel's errors become findings (`diagnose`), with the help of the syntax tree (`fields`). Both sides speak `protocol`.
 
 mod chunk;
 mod diagnose;
 mod fields;
 mod library;
+mod prepare;
 mod protocol;
 mod supervise;
 mod supply;

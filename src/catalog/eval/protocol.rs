@@ -34,6 +34,16 @@ pub(super) struct Source {
     pub text: String,
 }
 
+impl Source {
+    /// A place in the text, as whole characters of it: parsers of other formats count as they like.
+    pub fn span(&self, span: &Range<usize>) -> Range<usize> {
+        let whole = |at: &usize| self.text.is_char_boundary(*at);
+        let end = span.end.max(span.start).min(self.text.len());
+        let start = (0..=span.start.min(end)).rev().find(whole).unwrap_or(0);
+        start..(end..=self.text.len()).find(whole).unwrap_or(start)
+    }
+}
+
 /// What a worker has to do. Jobs are known by their index from here on.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Task {
@@ -129,4 +139,23 @@ pub(super) fn read<T: DeserializeOwned>(mut from: impl Read) -> io::Result<Optio
 
 fn too_large() -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, "the message is too large")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places_are_whole_characters_of_the_text() {
+        let text = "aé€".to_owned();
+        let source = Source { place: String::new(), file: None, shown: None, text };
+        let spans = [(0..1, 0..1), (1..2, 1..3), (2..3, 1..3), (2..4, 1..6), (4..5, 3..6), (6..7, 6..6), (9..99, 6..6)];
+        for (strange, span) in spans {
+            assert_eq!(source.span(&strange), span, "{strange:?}");
+        }
+        #[expect(clippy::reversed_empty_ranges, reason = "that is what is strange about it")]
+        let reversed = 5..1;
+        assert_eq!(source.span(&reversed), 3..6);
+        assert_eq!(source.span(&(usize::MAX - 1..usize::MAX)), 6..6);
+    }
 }

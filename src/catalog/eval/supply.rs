@@ -7,7 +7,7 @@ use std::ops::Range;
 use super::protocol::{self, Missing, ROOT, Source};
 use super::{CATALOG, Overlay, Sources};
 use crate::diag::{Code, Diagnostic, Label};
-use crate::model::RelPath;
+use crate::model::{RelPath, nearest};
 
 /// Prefetching stops here; what is really imported beyond it is asked for.
 const MAX_PREFETCH: usize = 16 << 20;
@@ -111,11 +111,23 @@ impl<'a> Supply<'a> {
                     let message = format!("`{path}` can't be imported in this format");
                     Err(Box::new(Diagnostic::new(Code::Import, message)))
                 }
-                _ => self.add(&path),
+                _ => self.add(&path).map_err(|finding| Box::new(self.suggest(*finding, &path, missing))),
             },
             Err(reason) => Err(reason),
         };
         found.map_err(|finding| Box::new(self.at_import(*finding, missing)))
+    }
+
+    /// Of a file that does not exist, names the one in the same folder that may be meant. Only files that were
+    /// supplied are known.
+    fn suggest(&self, finding: Diagnostic, path: &RelPath, missing: &Missing) -> Diagnostic {
+        let others = self.known.iter().filter(|source| source.place != missing.importer);
+        let known = others.filter_map(|source| source.file.as_ref());
+        let beside = known.filter(|file| file.parent() == path.parent()).map(RelPath::file_name);
+        match nearest(path.file_name(), beside) {
+            Some(name) if finding.code == Code::Import => finding.help(format!("did you mean `{name}`?")),
+            _ => finding,
+        }
     }
 
     /// The import expression is the main place of what is wrong with it.
@@ -124,7 +136,8 @@ impl<'a> Supply<'a> {
         if let Some(source) = importer {
             match &source.shown {
                 Some(file) => {
-                    let label = Label { file: file.clone(), span: missing.span.clone(), message: String::new() };
+                    let span = source.span(&missing.span);
+                    let label = Label { file: file.clone(), span, message: String::new() };
                     finding.labels.insert(0, label);
                 }
                 None => finding.file = source.file.as_ref().map(|file| file.as_str().to_owned()),

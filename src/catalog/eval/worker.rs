@@ -1,6 +1,5 @@
 //! The worker: a process that evaluates what it is sent, and can reach nothing else.
 
-use std::collections::{BTreeSet, HashMap};
 use std::io::{self, BufReader, BufWriter, Read, StdoutLock, Write};
 use std::ops::Range;
 use std::panic;
@@ -8,24 +7,23 @@ use std::process;
 use std::thread;
 
 use nickel_lang_core::cache::CacheHub;
-use nickel_lang_core::error::{Error, ImportErrorKind, NullReporter, TypecheckErrorKind};
+use nickel_lang_core::error::NullReporter;
 use nickel_lang_core::eval::cache::CacheImpl;
 use nickel_lang_core::eval::value::NickelValue;
 use nickel_lang_core::eval::{VirtualMachine, VmContext};
 use nickel_lang_core::files::FileId;
-use nickel_lang_core::position::TermPos;
 use nickel_lang_core::serialize::{self, ExportFormat};
 use rustix::process::{Resource, Rlimit, setrlimit};
 use serde::Deserialize;
 
 use super::diagnose::Diagnoser;
-use super::fields::{Fields, range};
+use super::fields::Fields;
 use super::library::Library;
-use super::protocol::{self, Finished, Missing, Reply, Source, Task};
+use super::prepare::{Prepared, names};
+use super::protocol::{self, Finished, Reply, Source, Task};
 use super::{Evaluated, Job, Kind, Record};
 use crate::catalog::raw;
 use crate::diag::{Code, Diagnostic};
-use crate::model::RelPath;
 
 type Context = VmContext<CacheHub, CacheImpl>;
 type Machine<'a> = VirtualMachine<'a, CacheHub, CacheImpl>;
@@ -129,22 +127,6 @@ impl Output {
     }
 }
 
-/// Why a file can't be prepared; each file that imports it fails for the same reason.
-#[derive(Clone)]
-enum Broken {
-    Missing(Missing),
-    Failed(Vec<Diagnostic>),
-}
-
-impl Broken {
-    fn finish(self, imports: Vec<RelPath>) -> Finished {
-        match self {
-            Self::Missing(missing) => Finished::Missing(missing),
-            Self::Failed(findings) => Finished::failed(imports, findings),
-        }
-    }
-}
-
 /// Where the fields stand that hide all other mistakes of their record, because Nickel stops at them.
 fn unknown_fields(hub: &CacheHub, id: FileId, job: &Job, findings: &[Diagnostic]) -> Vec<Range<usize>> {
     let Some(ast) = hub.asts.get(id) else { return Vec::new() };
@@ -165,19 +147,22 @@ fn work(task: &Task, sources: Vec<Source>) -> io::Result<()> {
     protocol::write(&mut out.0, &Reply::Ready)?;
 
     let library = Library::register(&mut context.import_resolver, sources);
+    let mut files = Prepared::default();
     let mut prepared = Vec::new();
-    let mut broken: HashMap<FileId, Broken> = HashMap::new();
     for (index, job) in task.jobs.iter().enumerate() {
         let Some(id) = library.file(&job.path) else {
             return Err(io::Error::other("a job without its source"));
         };
         out.begin(index)?;
+        if let Err(failure) = files.prepare(&mut context.import_resolver, &mut context.pos_table, &library, job, id) {
+            out.done(index, failure)?;
+            continue;
+        }
         match context.prepare_eval(id) {
             Ok(value) => prepared.push((index, id, value)),
             Err(error) => {
-                let (culprit, why) = explain(&context, &library, id, job, error);
-                broken.insert(culprit, why.clone());
-                out.done(index, why.finish(imports(&context.import_resolver, &library, id, job)))?;
+                let (_, findings) = Diagnoser::new(&context.import_resolver, &library, job, id).unprepared(id, error);
+                out.done(index, Finished::failed(Vec::new(), findings))?;
             }
         }
     }
@@ -186,20 +171,13 @@ fn work(task: &Task, sources: Vec<Source>) -> io::Result<()> {
     for (index, id, value) in prepared {
         let job = &task.jobs[index];
         out.begin(index)?;
-        let mut closure = machine.import_resolver().import_data.transitive_imports(id);
-        closure.insert(id);
-        let imports = imports(machine.import_resolver(), &library, id, job);
-        // A file that failed to prepare is half prepared for the next one that imports it.
-        let culprit = closure.iter().filter(|id| broken.contains_key(id)).min();
-        let finished = match culprit.and_then(|id| broken.get(id)) {
-            Some(why) => why.clone().finish(imports),
-            None => match evaluate(&mut machine, &library, id, job, value) {
-                Ok(evaluated) => Finished::Evaluated { imports, evaluated: Box::new(evaluated) },
-                Err(findings) => {
-                    let unknown = unknown_fields(machine.import_resolver(), id, job, &findings);
-                    Finished::Failed { imports, findings, unknown }
-                }
-            },
+        let imports = names(&library, job, machine.import_resolver().import_data.transitive_imports(id));
+        let finished = match evaluate(&mut machine, &library, id, job, value) {
+            Ok(evaluated) => Finished::Evaluated { imports, evaluated: Box::new(evaluated) },
+            Err(findings) => {
+                let unknown = unknown_fields(machine.import_resolver(), id, job, &findings);
+                Finished::Failed { imports, findings, unknown }
+            }
         };
         out.done(index, finished)?;
     }
@@ -207,47 +185,6 @@ fn work(task: &Task, sources: Vec<Source>) -> io::Result<()> {
     out.0.flush()?;
     // To drop the context would take time, and free what the process gives back anyway.
     process::exit(0)
-}
-
-/// The files of the catalog that a job imports, sorted.
-fn imports(hub: &CacheHub, library: &Library, id: FileId, job: &Job) -> Vec<RelPath> {
-    let files: BTreeSet<_> = hub
-        .import_data
-        .transitive_imports(id)
-        .into_iter()
-        .filter_map(|id| library.source(id)?.file.clone())
-        .filter(|file| *file != job.path)
-        .collect();
-    files.into_iter().collect()
-}
-
-/// Which file is to blame for a failed preparation, and why.
-fn explain(context: &Context, library: &Library, id: FileId, job: &Job, error: Error) -> (FileId, Broken) {
-    if let Some((path, pos)) = missing_import(&error)
-        && let Some(importer) = pos.src_id()
-        && let Some(source) = library.source(importer)
-    {
-        let span: Range<usize> = range(pos).unwrap_or(0..0);
-        return (importer, Broken::Missing(Missing { importer: source.place.clone(), path, span }));
-    }
-    let diagnoser = Diagnoser::new(&context.import_resolver, library, job, id);
-    let (culprit, findings) = diagnoser.unprepared(error);
-    (culprit.unwrap_or(id), Broken::Failed(findings))
-}
-
-fn missing_import(error: &Error) -> Option<(String, TermPos)> {
-    let kind = match error {
-        Error::ImportError(kind) => kind,
-        Error::TypecheckError(data) => match data.borrow_error() {
-            TypecheckErrorKind::ImportError(kind) => kind,
-            _ => return None,
-        },
-        _ => return None,
-    };
-    match kind {
-        ImportErrorKind::IOError(path, _, pos) => Some((path.clone(), *pos)),
-        _ => None,
-    }
 }
 
 fn evaluate(
