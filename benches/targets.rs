@@ -188,8 +188,9 @@ fn table() {
     report("warm cascade with all fingerprints : walk, read, hash all files", 2.5, all_10k, &milliseconds(json_wall));
     let (process, warm_13) = ratio(21, &|| warm(13, &[names]), &|| measure(&["env", &cache, &empty]).wall);
     report("warm cascade, 13 layers : empty Rust process", 3.0, process, &milliseconds(warm_13));
-    let (cold_10k, _) = ratio(1, &|| warm(10_000, &[names]), &|| cold(10_000, "2").wall);
-    report("warm : cold, 10,000 layers", 0.025, cold_10k, "");
+    let cold_with = |workers: &str| ratio(1, &|| warm(10_000, &[names]), &|| cold(10_000, workers).wall).0;
+    let remark = format!("with two workers {:.3}", cold_with("2"));
+    report("warm : cold with one worker, 10,000 layers", 0.025, cold_with("1"), &remark);
     let graph = graph_work(&catalogs[&10_000]);
     report("cascade, waves and every chain, 10,000 layers : warm run", 0.1, graph / wall, &milliseconds(graph));
 }

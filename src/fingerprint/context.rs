@@ -52,13 +52,21 @@ impl DockerIgnore {
     /// # Errors
     /// When it exists and can't be read.
     pub fn read(files: &Files, layer: &Layer) -> Result<Self, Box<Diagnostic>> {
-        let own = RelPath::new(&format!("{}.dockerignore", layer.build.dockerfile)).unwrap_or_default();
+        Self::read_known(files, layer, |_| true)
+    }
+
+    /// As [`DockerIgnore::read`], where it is known of some files that they don't exist.
+    fn read_known(files: &Files, layer: &Layer, may_exist: impl Fn(&RelPath) -> bool) -> Result<Self, Box<Diagnostic>> {
+        let own = RelPath::new(&own_ignore(layer)).unwrap_or_default();
         let common = layer.build.context.join(".dockerignore").unwrap_or_default();
-        let file = match files.text(&own)? {
-            Some(file) => Some(file),
-            None => files.text(&common)?,
-        };
-        Ok(Self { ignore: file.map(|file| Ignore::parse(&file.text)).unwrap_or_default() })
+        for path in [own, common] {
+            if may_exist(&path)
+                && let Some(file) = files.text(&path)?
+            {
+                return Ok(Self { ignore: Ignore::parse(&file.text) });
+            }
+        }
+        Ok(Self::default())
     }
 
     /// Whether the file at `path`, relative to the context's root, is part of the context.
@@ -67,20 +75,24 @@ impl DockerIgnore {
     }
 }
 
+/// The ignore file that belongs to the layer's Dockerfile alone.
+fn own_ignore(layer: &Layer) -> String {
+    format!("{}.dockerignore", layer.build.dockerfile)
+}
+
 /// Whether a file is part of a layer's build context, by its name alone.
 ///
 /// The workflow, the Dockerfile and its ignore files are never part of it: they have their own place among the
 /// inputs, where a comment in the workflow makes nothing stale.
 pub fn is_in_context(layer: &Layer, workflow: &RelPath, ignore: &DockerIgnore, file: &RelPath) -> bool {
     let build = &layer.build;
-    let own_ignore = format!("{}.dockerignore", build.dockerfile);
     // The repository's own files are no part of what it holds.
     let of_git = file.as_str() == ".git" || file.as_str().starts_with(".git/");
     match file.below(&build.context) {
         None | Some("" | ".dockerignore") => false,
         Some(_) if of_git => false,
         Some(path) => {
-            file != workflow && *file != build.dockerfile && file.as_str() != own_ignore && ignore.keeps(path)
+            file != workflow && *file != build.dockerfile && file.as_str() != own_ignore(layer) && ignore.keeps(path)
         }
     }
 }
@@ -90,13 +102,17 @@ pub fn is_in_context(layer: &Layer, workflow: &RelPath, ignore: &DockerIgnore, f
 /// # Errors
 /// A finding that names the folder or the ignore file that can't be read.
 pub fn context_entries(files: &Files, layer: &Layer, workflow: &RelPath) -> Result<Vec<Entry>, Box<Diagnostic>> {
-    let ignore = DockerIgnore::read(files, layer)?;
+    let context = &layer.build.context;
+    let members = files.tree().members(context).map_err(|error| unreadable(layer, &error))?;
+    let may_exist =
+        |path: &RelPath| path.parent().as_ref() != Some(context) || members.iter().any(|member| member.path == *path);
+    let ignore = DockerIgnore::read_known(files, layer, may_exist)?;
     let at_root = layer.build.context == RelPath::root();
     let skip = |path: &str, kind: EntryKind| {
         kind == EntryKind::Folder && (ignore.ignore.excludes_all_below(path) || (at_root && path == ".git"))
     };
     let mut entries =
-        tree::walk(files.tree(), &layer.build.context, &skip).map_err(|error| unreadable(layer, &error))?;
+        tree::walk_from(files.tree(), context, members, &skip).map_err(|error| unreadable(layer, &error))?;
     entries.retain(|entry| is_in_context(layer, workflow, &ignore, &entry.path));
     Ok(entries)
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use rayon::prelude::*;
 use serde_json::{Value, json};
 
 use super::reason;
@@ -89,11 +90,9 @@ impl CascadeReport<'_> {
                 "chain": chain.as_ref().map(|chain| chain.steps.iter().map(step).collect::<Vec<_>>()),
             })
         };
-        let numbered = waves.iter().enumerate();
-        let affected: Vec<Value> = numbered
-            .flat_map(|(wave, names)| names.iter().map(move |name| (wave, *name)))
-            .map(|(wave, name)| layer(wave, name))
-            .collect();
+        let numbered: Vec<(usize, &LayerName)> =
+            waves.iter().enumerate().flat_map(|(wave, names)| names.iter().map(move |name| (wave, *name))).collect();
+        let affected: Vec<Value> = numbered.into_par_iter().map(|(wave, name)| layer(wave, name)).collect();
         let paths = self.unaffecting;
         let path = |path: &RelPath| Value::from(path.as_str());
         let body = json!({

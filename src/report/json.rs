@@ -14,7 +14,10 @@ pub fn answer(command: &str, body: Value) -> String {
     if let Value::Object(members) = body {
         answer.extend(members);
     }
-    to_text(&answer)
+    let text = to_text(&answer);
+    // An answer about thousands of layers has a million parts, which the end of the process takes down at once.
+    std::mem::forget(answer);
+    text
 }
 
 /// Indented, with a line end.

@@ -77,14 +77,14 @@ impl Pattern {
     /// whatever the pattern, where backtracking can take exponential time.
     fn matches(&self, path: &[char]) -> bool {
         let end = self.tokens.len();
-        let mut states = vec![false; end + 1];
+        let (mut states, mut next) = (vec![false; end + 1], vec![false; end + 1]);
         states[0] = true;
         self.skip_what_may_be_empty(&mut states);
         for &c in path {
             if c == '/' && states[end] {
                 return true;
             }
-            let mut next = vec![false; end + 1];
+            next.fill(false);
             for (state, token) in self.tokens.iter().enumerate().filter(|(state, _)| states[*state]) {
                 let (stays, advances) = match token {
                     Token::Literal(literal) => (false, *literal == c),
@@ -102,7 +102,7 @@ impl Pattern {
                 next[state + 1] |= advances;
             }
             self.skip_what_may_be_empty(&mut next);
-            states = next;
+            std::mem::swap(&mut states, &mut next);
         }
         states[end]
     }

@@ -127,15 +127,28 @@ pub fn walk(
     folder: &RelPath,
     skip: &dyn Fn(&str, EntryKind) -> bool,
 ) -> Result<Vec<Entry>, TreeError> {
+    walk_from(tree, folder, tree.members(folder)?, skip)
+}
+
+/// As [`walk`], where the members of the folder are known already.
+///
+/// # Errors
+/// When a folder below it can't be read.
+pub fn walk_from(
+    tree: &dyn Tree,
+    folder: &RelPath,
+    members: Vec<Entry>,
+    skip: &dyn Fn(&str, EntryKind) -> bool,
+) -> Result<Vec<Entry>, TreeError> {
     let mut found = Vec::new();
-    let mut folders = vec![folder.clone()];
-    while let Some(next) = folders.pop() {
-        for entry in tree.members(&next)? {
+    let mut listings = vec![members];
+    while let Some(members) = listings.pop() {
+        for entry in members {
             if skip(entry.path.below(folder).unwrap_or_default(), entry.kind) {
                 continue;
             }
             match entry.kind {
-                EntryKind::Folder => folders.push(entry.path),
+                EntryKind::Folder => listings.push(tree.members(&entry.path)?),
                 EntryKind::Unnamed => return Err(TreeError::Name(entry.path)),
                 _ => found.push(entry),
             }
