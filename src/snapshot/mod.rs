@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 
 use rayon::prelude::*;
 
-use crate::catalog::{Loaded, LoadedLayer};
+use crate::catalog::{CATALOG_FILE, Loaded, LoadedLayer};
 use crate::diag::{Code, Diagnostic};
 use crate::fingerprint::{self, Inputs, Parent};
 use crate::graph::Graph;
@@ -233,9 +233,12 @@ impl Snapshot {
             let code = if finding.code == Code::Import { Code::DockerfileMissing } else { finding.code };
             at_field(loaded, code, "build.dockerfile", message)
         })?;
-        let fields = self.catalog.config.as_ref().map(|config| fingerprint::fields(layer, config));
+        let Some(config) = &self.catalog.config else {
+            let message = format!("{CATALOG_FILE} can't be used, so no layer has a fingerprint");
+            return Err(Box::new(Diagnostic::new(Code::CatalogValue, message).file(CATALOG_FILE)));
+        };
         Ok(Inputs {
-            fields: fields.unwrap_or_default(),
+            fields: fingerprint::fields(layer, config),
             dockerfile: layer.build.dockerfile.clone(),
             dockerfile_hash: dockerfile.hash,
             context_folder: layer.build.context.clone(),

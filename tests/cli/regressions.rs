@@ -147,3 +147,15 @@ fn a_catalog_may_extend_its_schema() {
     shop.run(["cascade", "--since", "HEAD"]).any_stderr().stdout("no layer is affected\n").success();
     shop.run(["validate"]).stderr("1 layer, 8 checks: no problem\n").success();
 }
+
+#[test]
+fn an_old_catalog_that_is_broken_follows_the_policy() {
+    let shop = Workshop::new();
+    shop.layer("a", RUST).append("catalog/catalog.ncl", "}").commit("broken");
+    let text = shop.read("catalog/catalog.ncl");
+    shop.file("catalog/catalog.ncl", text.strip_suffix('}').unwrap());
+    let run = |policy| shop.run(["cascade", "--since", "HEAD", policy, "--format", "names"]).any_stderr();
+    run("--unknown=error").code(5);
+    run("--unknown=all").stdout("a\n").success();
+    run("--unknown=ignore").success();
+}
