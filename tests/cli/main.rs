@@ -10,6 +10,7 @@ mod engine;
 mod floors;
 mod hostile;
 mod list_show_graph;
+mod parsers;
 mod properties;
 mod real;
 mod reference;
