@@ -24,8 +24,6 @@ pub struct Cascade {
     pub reached: BTreeMap<LayerName, Reached>,
     /// The layers that are gone.
     pub removed: Vec<LayerName>,
-    /// Whether two revisions were compared, so that every reason is known in full.
-    pub compared: bool,
 }
 
 /// The shortest way from a changed layer to a stale one.
@@ -55,18 +53,18 @@ impl Cascade {
             changes.dedup();
         }
         let reached = new.graph.reach(changed.keys());
-        Self { changed, reached, removed: Vec::new(), compared: false }
+        Self { changed, reached, removed: Vec::new() }
     }
 
     /// Compares two revisions: a layer has changed when the inputs of its fingerprint differ.
     pub fn between(old: &Snapshot, new: &Snapshot, unreadable: Unreadable) -> Self {
         let (before, after) = (old.fingerprints(), new.fingerprints());
+        let (old_names, names) = (old.names(), new.names());
         let mut changed = BTreeMap::new();
         for name in new.graph.names() {
-            let known = old.names().contains(name);
             let changes = match (before.inputs(name), after.inputs(name)) {
                 (Some(old), Some(new)) => new.changes_since(old),
-                (None, _) if !known => vec![Change::New],
+                (None, _) if !old_names.contains(name) => vec![Change::New],
                 _ if unreadable == Unreadable::IsChanged => vec![Change::OldUnreadable],
                 _ => Vec::new(),
             };
@@ -74,9 +72,8 @@ impl Cascade {
                 changed.insert(name.clone(), changes);
             }
         }
-        let names = new.names();
-        let removed = old.names().into_iter().filter(|name| !names.contains(name)).cloned().collect();
-        Self { removed, compared: true, ..Self::of(new, changed) }
+        let removed = old_names.into_iter().filter(|name| !names.contains(name)).cloned().collect();
+        Self { removed, ..Self::of(new, changed) }
     }
 
     /// What holds where the other revision can't be read at all.
@@ -87,7 +84,7 @@ impl Cascade {
                 new.graph.names().map(|name| (name.clone(), vec![Change::OldUnreadable])).collect()
             }
         };
-        Self { compared: true, ..Self::of(new, changed) }
+        Self::of(new, changed)
     }
 
     /// Whether a layer of this name is gone.

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use globset::{Glob, GlobSet, GlobSetBuilder};
 
 use crate::catalog::{ADRS, AXIOMS_FILE, CATALOG_FILE, LAYERS, LoadedLayer, SCHEMAS};
-use crate::fingerprint::{DockerIgnore, is_in_context};
+use crate::fingerprint::{DockerIgnore, is_ignore_file, is_in_context};
 use crate::model::{Change, ContextChange, LayerName, RelPath};
 use crate::snapshot::Snapshot;
 
@@ -142,8 +142,6 @@ impl<'a> Claims<'a> {
             return Some(Change::Dockerfile { file });
         }
         let context = &layer.build.context;
-        let own_ignore = format!("{}.dockerignore", layer.build.dockerfile);
-        let is_ignore_file = path.below(context) == Some(".dockerignore") || path.as_str() == own_ignore;
         // An ignore file that can't be read leaves nothing out: wrong on the safe side.
         let ignore = DockerIgnore::read(&self.snapshot.catalog.files, layer).unwrap_or_default();
         let in_context = is_in_context(layer, &loaded.workflow, &ignore, path);
@@ -152,7 +150,7 @@ impl<'a> Claims<'a> {
             let members = self.snapshot.catalog.files.tree().members(path);
             path.below(context).is_some() && members.is_ok_and(|members| !members.is_empty())
         };
-        (is_ignore_file || in_context || is_folder())
+        (is_ignore_file(layer, path) || in_context || is_folder())
             .then_some(Change::Context { file, change: ContextChange::Changed })
     }
 }

@@ -32,6 +32,8 @@ pub struct Cache {
     path: Option<PathBuf>,
     /// The contents that entries were computed from. Most entries share theirs, so they hold numbers.
     files: Vec<(RelPath, Hash)>,
+    /// The numbers of the files, once something is added.
+    numbers: HashMap<(RelPath, Hash), u32>,
     entries: HashMap<Job, Vec<Arc<Entry>>>,
     changed: bool,
 }
@@ -84,7 +86,7 @@ impl Cache {
         let name = format!("{}-{}.cache", hex(root.as_os_str().as_encoded_bytes()), hex(&key));
         let path = folder.join(name);
         let (files, entries) = fs::read(&path).ok().and_then(|bytes| decode(&bytes)).unwrap_or_default();
-        Self { path: Some(path), files, entries, changed: false }
+        Self { path: Some(path), files, entries, ..Self::default() }
     }
 
     /// Compares the files that entries were computed from with those of today, which `hash_of` gives.
@@ -117,13 +119,14 @@ impl Cache {
         record: Record,
         spans: Spans,
     ) -> Arc<Entry> {
+        if self.numbers.is_empty() {
+            self.numbers = self.files.iter().cloned().zip(0..).collect();
+        }
         let imports = imports.map(|import| {
-            let known = self.files.iter().position(|file| *file == import);
-            let number = known.unwrap_or_else(|| {
-                self.files.push(import);
-                self.files.len() - 1
-            });
-            u32::try_from(number).unwrap_or(u32::MAX)
+            *self.numbers.entry(import).or_insert_with_key(|import| {
+                self.files.push(import.clone());
+                u32::try_from(self.files.len() - 1).unwrap_or(u32::MAX)
+            })
         });
         let imports = imports.collect();
         let entry = Arc::new(Entry { hash, imports, record, spans });
@@ -151,11 +154,28 @@ impl Cache {
 }
 
 fn encode(files: &[(RelPath, Hash)], entries: &HashMap<Job, Vec<Arc<Entry>>>) -> postcard::Result<Vec<u8>> {
-    let all: Vec<(&Job, &Entry)> =
-        entries.iter().flat_map(|(job, versions)| versions.iter().map(move |entry| (job, &**entry))).collect();
+    // Contents that no entry was computed from any more are left behind, so the others get new numbers.
+    let mut kept = Vec::new();
+    let mut numbers: HashMap<u32, u32> = HashMap::new();
+    let mut renumber = |old: &u32| {
+        *numbers.entry(*old).or_insert_with(|| {
+            // A number without a content stays one: its entry is never found.
+            let Some(file) = files.get(*old as usize) else { return u32::MAX };
+            kept.push(file.clone());
+            u32::try_from(kept.len() - 1).unwrap_or(u32::MAX)
+        })
+    };
+    let mut all = Vec::new();
+    for (job, versions) in entries {
+        for entry in versions {
+            let imports: Vec<u32> = entry.imports.iter().map(&mut renumber).collect();
+            // The encoding has no names: this is an `Entry` with other numbers.
+            all.push((job, (entry.hash, imports, &entry.record, &entry.spans)));
+        }
+    }
     let shards = all.par_chunks(SHARD).map(|shard| postcard::to_allocvec(shard).map(ByteBuf::from));
     let shards = shards.collect::<postcard::Result<_>>()?;
-    let payload = postcard::to_allocvec(&Stored { files: files.to_vec(), shards })?;
+    let payload = postcard::to_allocvec(&Stored { files: kept, shards })?;
     let mut bytes = sha256(&payload).to_vec();
     bytes.extend(payload);
     Ok(bytes)

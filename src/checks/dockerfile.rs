@@ -110,19 +110,15 @@ impl Checked<'_> {
         }
         let layer = &self.loaded.layer;
         let same = layer.build_base == layer.runtime_base;
-        for (index, edge) in layer.edges().enumerate() {
+        for edge in layer.edges() {
             let is_used = used.contains(edge.arg) || (same && edge.kind == EdgeKind::Runtime);
             if is_used {
                 continue;
             }
-            let (code, field) = match edge.kind {
-                EdgeKind::Build => (Code::BaseUnused, "build_base".to_owned()),
-                EdgeKind::Runtime => (Code::BaseUnused, "runtime_base".to_owned()),
-                EdgeKind::Donor => (Code::DonorUnused, format!("donors[{}]", index - 2)),
-            };
+            let code = if edge.kind == EdgeKind::Donor { Code::DonorUnused } else { Code::BaseUnused };
             let message = format!("no stage of {} starts from ${{{}}}", layer.build.dockerfile, edge.arg);
             let help = format!("write `ARG {}=IMAGE` before the first FROM, and `FROM ${{{}}}`", edge.arg, edge.arg);
-            let finding = self.at_field(code, &field, message).help(help);
+            let finding = self.at_field(code, &edge.field(), message).help(help);
             self.findings.push(finding);
         }
     }

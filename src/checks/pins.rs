@@ -9,17 +9,13 @@ pub(super) fn check(snapshot: &Snapshot) -> Vec<Diagnostic> {
     let mut findings = snapshot.lock_findings.clone();
     for loaded in snapshot.layers() {
         let layer = &loaded.layer;
-        for (index, edge) in layer.edges().enumerate() {
+        for edge in layer.edges() {
             let Base::Image(image) = edge.base else { continue };
             let is_repeated = edge.kind == EdgeKind::Runtime && layer.build_base == layer.runtime_base;
             if is_repeated || snapshot.lock.get(image).is_some() {
                 continue;
             }
-            let field = match edge.kind {
-                EdgeKind::Build => "build_base.image".to_owned(),
-                EdgeKind::Runtime => "runtime_base.image".to_owned(),
-                EdgeKind::Donor => format!("donors[{}].image", index - 2),
-            };
+            let field = format!("{}.image", edge.field());
             let file = snapshot.lock_file.as_deref().unwrap_or(lock::FILE);
             let message = format!("{} has no digest in {file}", image.familiar());
             let finding = at_field(loaded, Code::Unpinned, &field, message);

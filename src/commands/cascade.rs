@@ -86,10 +86,11 @@ pub fn run(context: &Context<'_>, args: &Args) -> Result<Exit, CommandError> {
             (snapshot, cascade, unaffecting)
         }
     };
+    let waves = cascade.waves(&snapshot, &selection);
     let report = CascadeReport {
         snapshot: &snapshot,
         cascade: &cascade,
-        selection: &selection,
+        waves: &waves,
         unaffecting: &unaffecting,
         since: args.revisions.since.as_deref(),
         until: args.revisions.until.as_deref(),
@@ -103,7 +104,7 @@ pub fn run(context: &Context<'_>, args: &Args) -> Result<Exit, CommandError> {
     };
     context.ui.answer(&answer)?;
     report.remarks().iter().for_each(|remark| context.ui.remark(remark));
-    let affected = !cascade.selected(&snapshot, &selection).is_empty();
+    let affected = !waves.is_empty();
     // The answer is out; taking down thousands of layers one by one would only cost time.
     std::mem::forget((snapshot, cascade));
     Ok(if args.exit_code && affected { Exit::Affected } else { Exit::Success })

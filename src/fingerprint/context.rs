@@ -80,6 +80,11 @@ fn own_ignore(layer: &Layer) -> String {
     format!("{}.dockerignore", layer.build.dockerfile)
 }
 
+/// Whether a file says what is left out of a layer's build context.
+pub fn is_ignore_file(layer: &Layer, file: &RelPath) -> bool {
+    file.below(&layer.build.context) == Some(".dockerignore") || file.as_str() == own_ignore(layer)
+}
+
 /// Whether a file is part of a layer's build context, by its name alone.
 ///
 /// The workflow, the Dockerfile and its ignore files are never part of it: they have their own place among the
@@ -89,11 +94,9 @@ pub fn is_in_context(layer: &Layer, workflow: &RelPath, ignore: &DockerIgnore, f
     // The repository's own files are no part of what it holds.
     let of_git = file.as_str() == ".git" || file.as_str().starts_with(".git/");
     match file.below(&build.context) {
-        None | Some("" | ".dockerignore") => false,
-        Some(_) if of_git => false,
-        Some(path) => {
-            file != workflow && *file != build.dockerfile && file.as_str() != own_ignore(layer) && ignore.keeps(path)
-        }
+        None | Some("") => false,
+        Some(_) if of_git || is_ignore_file(layer, file) => false,
+        Some(path) => file != workflow && *file != build.dockerfile && ignore.keeps(path),
     }
 }
 

@@ -110,6 +110,8 @@ pub struct Edge<'a> {
     pub base: &'a Base,
     /// The build argument.
     pub arg: &'a str,
+    /// Of a donor, its place among them.
+    donor: usize,
 }
 
 /// A C library.
@@ -214,10 +216,11 @@ impl Layer {
     /// All that it depends on: build base, runtime base, donors, in this order.
     pub fn edges(&self) -> impl Iterator<Item = Edge<'_>> {
         let bases = [
-            Edge { kind: EdgeKind::Build, base: &self.build_base, arg: "BUILD_BASE" },
-            Edge { kind: EdgeKind::Runtime, base: &self.runtime_base, arg: "RUNTIME_BASE" },
+            Edge { kind: EdgeKind::Build, base: &self.build_base, arg: "BUILD_BASE", donor: 0 },
+            Edge { kind: EdgeKind::Runtime, base: &self.runtime_base, arg: "RUNTIME_BASE", donor: 0 },
         ];
-        let donors = self.donors.iter().map(|d| Edge { kind: EdgeKind::Donor, base: &d.base, arg: &d.arg });
+        let donors = self.donors.iter().enumerate();
+        let donors = donors.map(|(donor, d)| Edge { kind: EdgeKind::Donor, base: &d.base, arg: &d.arg, donor });
         bases.into_iter().chain(donors)
     }
 
@@ -227,6 +230,17 @@ impl Layer {
             Base::Image(image) => Some((edge.kind, image)),
             Base::Layer(_) => None,
         })
+    }
+}
+
+impl Edge<'_> {
+    /// The field that declares it: `donors[1]`.
+    pub fn field(&self) -> String {
+        match self.kind {
+            EdgeKind::Build => "build_base".to_owned(),
+            EdgeKind::Runtime => "runtime_base".to_owned(),
+            EdgeKind::Donor => format!("donors[{}]", self.donor),
+        }
     }
 }
 

@@ -1,13 +1,11 @@
 //! A cascade as text, names, waves and JSON.
 
-use std::collections::BTreeSet;
-
 use rayon::prelude::*;
 use serde_json::{Value, json};
 
 use super::reason;
 use super::{count, json, table};
-use crate::cascade::{Cascade, Selection};
+use crate::cascade::Cascade;
 use crate::model::{LayerName, RelPath};
 use crate::snapshot::Snapshot;
 
@@ -31,8 +29,8 @@ pub struct CascadeReport<'a> {
     pub snapshot: &'a Snapshot,
     /// What is stale.
     pub cascade: &'a Cascade,
-    /// What of it is wanted.
-    pub selection: &'a Selection,
+    /// What of it is wanted, in waves of building.
+    pub waves: &'a [Vec<&'a LayerName>],
     /// The paths that changed nothing.
     pub unaffecting: &'a Unaffecting,
     /// The revision it is compared with.
@@ -44,14 +42,10 @@ pub struct CascadeReport<'a> {
 }
 
 impl CascadeReport<'_> {
-    fn waves(&self) -> Vec<Vec<&LayerName>> {
-        self.cascade.waves(self.snapshot, self.selection)
-    }
-
     /// A line a layer: its name, and the way from a change to it.
     pub fn text(&self) -> String {
         let row = |name: &LayerName| [name.to_string(), reason::chain(self.cascade, name, self.verbose)];
-        let mut text = table(&self.waves().concat().into_iter().map(row).collect::<Vec<_>>());
+        let mut text = table(&self.waves.concat().into_iter().map(row).collect::<Vec<_>>());
         for name in &self.cascade.removed {
             text.push_str(&format!("{name}  removed\n"));
         }
@@ -60,18 +54,18 @@ impl CascadeReport<'_> {
 
     /// A name a line, in order of building.
     pub fn names(&self) -> String {
-        self.waves().concat().into_iter().map(|name| format!("{name}\n")).collect()
+        self.waves.concat().into_iter().map(|name| format!("{name}\n")).collect()
     }
 
     /// A wave a line: the names that can be built at the same time, separated by blanks.
     pub fn wave_lines(&self) -> String {
-        let line = |wave: Vec<&LayerName>| wave.into_iter().map(LayerName::as_str).collect::<Vec<_>>().join(" ") + "\n";
-        self.waves().into_iter().map(line).collect()
+        let line = |wave: &Vec<&LayerName>| wave.iter().map(|name| name.as_str()).collect::<Vec<_>>().join(" ") + "\n";
+        self.waves.iter().map(line).collect()
     }
 
     /// Everything, as JSON.
     pub fn json(&self) -> String {
-        let waves = self.waves();
+        let waves = self.waves;
         let fingerprints = self.snapshot.fingerprints();
         let layer = |wave: usize, name: &LayerName| {
             let reached = &self.cascade.reached[name];
@@ -116,15 +110,15 @@ impl CascadeReport<'_> {
 
     /// What is said beside the answer: how much is affected, what is not locked, which paths meant nothing.
     pub fn remarks(&self) -> Vec<String> {
-        let waves = self.waves();
-        let affected: BTreeSet<_> = waves.iter().flatten().collect();
+        let waves = self.waves;
+        let affected = waves.iter().map(Vec::len).sum::<usize>();
         let all = self.snapshot.graph.names().len();
         let mut remarks = Vec::new();
-        if !affected.is_empty() {
-            let verb = if affected.len() == 1 { "is" } else { "are" };
+        if affected > 0 {
+            let verb = if affected == 1 { "is" } else { "are" };
             remarks.push(format!(
                 "{} of {} {verb} affected, in {}",
-                affected.len(),
+                affected,
                 count(all, "layer"),
                 count(waves.len(), "wave")
             ));

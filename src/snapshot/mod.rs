@@ -10,7 +10,9 @@ use crate::diag::{Code, Diagnostic};
 use crate::fingerprint::{self, Inputs, Parent};
 use crate::graph::Graph;
 use crate::lock::Lock;
-use crate::model::{Base, EdgeKind, Fingerprint, ImageRef, Layer, LayerName, NativeDep, NativeSource, RelPath, Tool};
+use crate::model::{
+    Base, Edge, EdgeKind, Fingerprint, ImageRef, Layer, LayerName, NativeDep, NativeSource, RelPath, Tool,
+};
 
 /// One revision of a catalog.
 #[derive(Debug)]
@@ -90,21 +92,12 @@ impl Snapshot {
         let names = self.names();
         let mut findings = Vec::new();
         for loaded in self.layers() {
-            let mut donor = 0;
             for edge in loaded.layer.edges() {
-                let field = match edge.kind {
-                    EdgeKind::Build => "build_base.layer".to_owned(),
-                    EdgeKind::Runtime => "runtime_base.layer".to_owned(),
-                    EdgeKind::Donor => {
-                        donor += 1;
-                        format!("donors[{}].layer", donor - 1)
-                    }
-                };
                 let Base::Layer(name) = edge.base else { continue };
                 if !names.contains(name) {
                     let message =
                         format!("{} names `{name}` as its {}, which is no layer", loaded.layer.name, edge.kind);
-                    let mut finding = at_field(loaded, Code::UnknownLayer, &field, message);
+                    let mut finding = at_field(loaded, Code::UnknownLayer, &format!("{}.layer", edge.field()), message);
                     if let Some(near) = crate::model::nearest(name.as_str(), names.iter().map(|name| name.as_str())) {
                         finding = finding.help(format!("did you mean `{near}`?"));
                     }
@@ -124,15 +117,9 @@ impl Snapshot {
             let mut finding = Diagnostic::new(Code::Cycle, format!("layers depend on each other: {circle}"));
             for step in &cycle.steps {
                 let Some(loaded) = self.catalog.layers.get(&step.child) else { continue };
-                let field = match step.edge {
-                    EdgeKind::Build => "build_base".to_owned(),
-                    EdgeKind::Runtime => "runtime_base".to_owned(),
-                    EdgeKind::Donor => {
-                        let is_parent = |donor: &crate::model::Donor| donor.base.as_layer() == Some(&step.parent);
-                        format!("donors[{}]", loaded.layer.donors.iter().position(is_parent).unwrap_or(0))
-                    }
-                };
-                let span = loaded.spans.find(&field).unwrap_or(0..0);
+                let is_step = |edge: &Edge<'_>| edge.kind == step.edge && edge.base.as_layer() == Some(&step.parent);
+                let field = loaded.layer.edges().find(is_step).map(|edge| edge.field());
+                let span = field.and_then(|field| loaded.spans.find(&field)).unwrap_or(0..0);
                 let message = format!("{} has {} as its {}", step.child, step.parent, step.edge);
                 finding = finding.label(loaded.workflow.as_str(), span, message);
             }
