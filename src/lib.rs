@@ -15,6 +15,7 @@ pub mod graph;
 pub mod host;
 pub mod lock;
 pub mod model;
+pub mod registry;
 pub mod report;
 pub mod snapshot;
 pub mod tree;
