@@ -8,7 +8,10 @@ mod context;
 mod error;
 pub mod exit;
 mod graph;
+mod images;
 mod list;
+mod lock;
+mod outdated;
 mod show;
 mod ui;
 mod validate;
@@ -78,6 +81,8 @@ enum Command {
     Cascade(cascade::Args),
     Why(why::Args),
     Validate(validate::Args),
+    Lock(lock::Args),
+    Outdated(outdated::Args),
     List(list::Args),
     Show(show::Args),
     Graph(graph::Args),
@@ -117,7 +122,8 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     {
         return end(&ui, None, validate::describe(&ui, args));
     }
-    match Context::new(&cli.global, &ui) {
+    let creates_lock = matches!(&cli.command, Command::Lock(_));
+    match Context::new(&cli.global, &ui, creates_lock) {
         Ok(context) => end(&ui, Some(&context), dispatch(&context, &cli.command)),
         Err(error) => end(&ui, None, Err(error)),
     }
@@ -144,6 +150,8 @@ fn dispatch(context: &Context<'_>, command: &Command) -> Result<Exit, CommandErr
         Command::Cascade(args) => cascade::run(context, args),
         Command::Why(args) => why::run(context, args),
         Command::Validate(args) => validate::run(context, args),
+        Command::Lock(args) => lock::run(context, args),
+        Command::Outdated(args) => outdated::run(context, args),
         Command::List(args) => list::run(context, args),
         Command::Show(args) => show::run(context, args),
         Command::Graph(args) => graph::run(context, args),

@@ -20,6 +20,18 @@ pub fn answer(command: &str, body: Value) -> String {
     text
 }
 
+/// As [`answer`], of a type whose schema is published.
+pub fn typed<T: Serialize>(command: &'static str, body: &T) -> String {
+    #[derive(Serialize)]
+    struct Answer<'a, T> {
+        version: u32,
+        command: &'static str,
+        #[serde(flatten)]
+        body: &'a T,
+    }
+    to_text(&Answer { version: VERSION, command, body })
+}
+
 /// Indented, with a line end.
 pub fn to_text<T: Serialize>(value: &T) -> String {
     // Values and maps with text keys always have a JSON form.
