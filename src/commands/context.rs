@@ -12,12 +12,14 @@ use etcetera::BaseStrategy;
 
 use super::error::CommandError;
 use super::exit::Exit;
+use super::images::RegistryArgs;
 use super::ui::Ui;
 use super::{GlobalArgs, WORKER_ARGUMENT};
 use crate::catalog::eval::{Limits, Overlay, WorkerCommand};
 use crate::catalog::{self, CATALOG_FILE, Cache, LoadedLayer, Options};
 use crate::lock::{self, Lock};
 use crate::model::{LayerName, RelPath};
+use crate::registry::Client;
 use crate::snapshot::Snapshot;
 use crate::tree::{Files, GitTree, MAX_TEXT, Tree, WorkTree};
 
@@ -147,6 +149,14 @@ impl<'a> Context<'a> {
         self.load(Box::new(tree), None)
     }
 
+    /// The catalog of these files, with all that is wrong with it.
+    ///
+    /// # Errors
+    /// When it can't be read at all.
+    pub fn unchecked(&self, tree: Box<dyn Tree>) -> Result<Snapshot, CommandError> {
+        self.load(tree, None)
+    }
+
     /// The catalog of these files, with a whole graph, as it is with another lock.
     ///
     /// # Errors
@@ -167,6 +177,23 @@ impl<'a> Context<'a> {
     /// Where the lock is, or will be.
     pub fn lock_path(&self) -> PathBuf {
         self.args.lock.clone().unwrap_or_else(|| self.root.join(lock::FILE))
+    }
+
+    /// Asks registries. The catalog says by which hosts they are reached.
+    ///
+    /// # Errors
+    /// When there is no way to ask: a certificate can't be read.
+    pub fn ask<T>(
+        &self,
+        args: &RegistryArgs,
+        snapshot: &Snapshot,
+        question: impl AsyncFnOnce(&Client) -> T,
+    ) -> Result<T, CommandError> {
+        let client = Client;
+        let _ = (args, snapshot);
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let runtime = runtime.map_err(|error| CommandError::failure("the network can't be used", error))?;
+        Ok(runtime.block_on(question(&client)))
     }
 
     fn load(&self, tree: Box<dyn Tree>, lock: Option<Arc<str>>) -> Result<Snapshot, CommandError> {

@@ -144,9 +144,8 @@ pub fn write(context: &Context<'_>, snapshot: &Snapshot, text: &LockText) -> Res
 /// # Errors
 /// When it has changed meanwhile, or can't be written.
 pub fn replace(path: &Path, old: Option<&str>, new: &str) -> Result<(), CommandError> {
-    let failed = |cause: &dyn std::fmt::Display| {
-        CommandError::failure(format!("{} can't be written", path.display()), cause)
-    };
+    let failed =
+        |cause: &dyn std::fmt::Display| CommandError::failure(format!("{} can't be written", path.display()), cause);
     let now = match std::fs::read(path) {
         Ok(bytes) => Some(bytes),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,

@@ -4,10 +4,10 @@ use super::error::CommandError;
 use super::exit::Exit;
 use super::images::{self, RegistryArgs};
 use crate::lock::{LockText, Locked, resolve};
-use crate::model::{ImageRef, Platform};
-use crate::registry::{Manifest, RegistryError, RegistryErrorKind};
+use crate::model::ImageRef;
+use crate::registry::RegistryError;
 use crate::report::pins::{self, LockAnswer, Pin, PinState};
-use crate::report::{count, enumeration, json};
+use crate::report::{count, json};
 use crate::snapshot::Snapshot;
 
 /// Lock the external images: put each one's digest into the lock, next to its tag
@@ -40,17 +40,13 @@ pub fn run(context: &Context<'_>, args: &Args) -> Result<Exit, CommandError> {
 }
 
 /// Compares the lock with the catalog and, if that is wanted, with the registries.
-fn check(
-    context: &Context<'_>,
-    args: &Args,
-    snapshot: &Snapshot,
-    pins: &mut [Pin<'_>],
-) -> Result<Exit, CommandError> {
+fn check(context: &Context<'_>, args: &Args, snapshot: &Snapshot, pins: &mut [Pin<'_>]) -> Result<Exit, CommandError> {
     let mut errors = Vec::new();
     if args.online {
         let locked: Vec<&ImageRef> =
             pins.iter().filter(|pin| pin.state == PinState::Locked).map(|pin| pin.image).collect();
-        let mut answers = context.ask(&args.registry, snapshot, |registry| resolve::digests(registry, locked))?;
+        let mut answers =
+            context.ask(&args.registry, snapshot, async |registry| resolve::digests(registry, locked).await)?;
         for pin in pins.iter_mut() {
             if let Some(answer) = answers.remove(pin.image) {
                 errors.extend(images::compare(pin, answer));
@@ -74,10 +70,14 @@ fn check(
         context.ui.remark(&format!("{lock} holds what the catalog needs: {}{online}", count(pins.len(), "image")));
         return Ok(Exit::Success);
     }
-    let error = CommandError::new(Exit::Invalid, format!("{lock} is not what the catalog needs: {}", pins::summary(&*pins)));
+    let error =
+        CommandError::new(Exit::Invalid, format!("{lock} is not what the catalog needs: {}", pins::summary(&*pins)));
     let is = |state: PinState| pins.iter().any(|pin| pin.state == state);
     let hints = [
-        (is(PinState::Missing) || is(PinState::Unused), "`lamina lock` adds what is missing and removes what is unused"),
+        (
+            is(PinState::Missing) || is(PinState::Unused),
+            "`lamina lock` adds what is missing and removes what is unused",
+        ),
         (is(PinState::Moved), "`lamina update` moves the digests, and says what will be rebuilt"),
         (is(PinState::Gone), "name another tag in the catalog; `lamina outdated` lists those that there are"),
     ];
@@ -96,7 +96,7 @@ fn fill<'a>(
     let asked = missing.len();
     let answers = match asked {
         0 => Default::default(),
-        _ => context.ask(&args.registry, snapshot, |registry| resolve::manifests(registry, missing))?,
+        _ => context.ask(&args.registry, snapshot, async |registry| resolve::manifests(registry, missing).await)?,
     };
     let errors: Vec<&RegistryError> = answers.values().filter_map(|answer| answer.as_ref().err()).collect();
     if !errors.is_empty() {
@@ -127,9 +127,6 @@ fn fill<'a>(
     if changed || is_new {
         images::write(context, snapshot, &text)?;
     }
-    for remark in answers.iter().filter_map(|(image, answer)| lacks(snapshot, image, answer.as_ref().ok()?)) {
-        context.ui.remark(&remark);
-    }
     match args.format {
         Format::Text => {
             let shown = pins.iter().filter(|pin| pin.state != PinState::Locked || context.verbose());
@@ -143,28 +140,6 @@ fn fill<'a>(
         false => format!("{lock} holds all there is to lock: {all}"),
     });
     Ok(Exit::Success)
-}
-
-/// Says which platforms an index lacks that layers on the image are built for. BuildKit takes another platform's
-/// image then, and labels it wrongly.
-fn lacks(snapshot: &Snapshot, image: &ImageRef, manifest: &Manifest) -> Option<String> {
-    if manifest.platforms.is_empty() {
-        return None;
-    }
-    let users = snapshot.images().remove(image)?;
-    let layers = users.iter().filter_map(|(name, _)| snapshot.layer(name));
-    let mut lacking: Vec<&Platform> = layers
-        .flat_map(|layer| &layer.build.platforms)
-        .filter(|platform| !manifest.platforms.contains_key(*platform))
-        .collect();
-    lacking.sort();
-    lacking.dedup();
-    let layers: Vec<String> = users.iter().map(|(name, _)| name.to_string()).collect();
-    let message = || {
-        let (image, lacking) = (image.familiar(), enumeration(&lacking));
-        format!("warning: {image} is not there for {lacking}, and {} should be built for it", enumeration(&layers))
-    };
-    (!lacking.is_empty()).then(message)
 }
 
 fn answer(args: &Args, lock: String, written: bool, pins: &[Pin<'_>]) -> String {

@@ -12,8 +12,10 @@ mod images;
 mod list;
 mod lock;
 mod outdated;
+mod retag;
 mod show;
 mod ui;
+mod update;
 mod validate;
 mod why;
 
@@ -83,6 +85,7 @@ enum Command {
     Validate(validate::Args),
     Lock(lock::Args),
     Outdated(outdated::Args),
+    Update(update::Args),
     List(list::Args),
     Show(show::Args),
     Graph(graph::Args),
@@ -152,6 +155,7 @@ fn dispatch(context: &Context<'_>, command: &Command) -> Result<Exit, CommandErr
         Command::Validate(args) => validate::run(context, args),
         Command::Lock(args) => lock::run(context, args),
         Command::Outdated(args) => outdated::run(context, args),
+        Command::Update(args) => update::run(context, args),
         Command::List(args) => list::run(context, args),
         Command::Show(args) => show::run(context, args),
         Command::Graph(args) => graph::run(context, args),

@@ -39,7 +39,7 @@ pub fn run(context: &Context<'_>, args: &Args) -> Result<Exit, CommandError> {
     pins.retain(|pin| !pin.layers.is_empty());
     let named: Vec<&ImageRef> = pins.iter().map(|pin| pin.image).collect();
     let tagged = named.clone();
-    let (mut digests, tags) = context.ask(&args.registry, &snapshot, |registry| async move {
+    let (mut digests, tags) = context.ask(&args.registry, &snapshot, async |registry| {
         futures_util::future::join(resolve::digests(registry, named), resolve::tags(registry, tagged)).await
     })?;
     let mut errors = Vec::new();

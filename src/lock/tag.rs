@@ -89,9 +89,14 @@ impl<'a> TagPattern<'a> {
         Some(Self { prefix, version, prerelease, suffix, revision })
     }
 
+    /// The numbers of the version, with dots between them.
+    pub fn version_text(&self) -> String {
+        self.version.join(".")
+    }
+
     /// Whether two tags are versions of one variant, and so can be compared.
     pub fn is_variant_of(&self, other: &TagPattern<'_>) -> bool {
-        let is_date = |pattern: &TagPattern<'_>| pattern.version.iter().map(|n| n.len() >= DATE_DIGITS).next();
+        let is_date = |pattern: &TagPattern<'_>| pattern.version.first().is_some_and(|n| n.len() >= DATE_DIGITS);
         self.prefix == other.prefix
             && self.suffix == other.suffix
             && self.version.len() == other.version.len()
