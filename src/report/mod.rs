@@ -6,6 +6,7 @@ pub mod diagnostics;
 pub mod explanation;
 pub mod graph;
 pub mod json;
+pub mod place;
 pub mod reason;
 
 use std::collections::BTreeMap;
