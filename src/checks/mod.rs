@@ -7,7 +7,7 @@ mod dockerfile;
 mod native_deps;
 mod pins;
 
-pub use adr::{ConstraintState, constraints};
+pub use adr::{ConstraintState, Holds, axiom_holds, constraints};
 
 use crate::diag::{Code, Diagnostic};
 use crate::snapshot::Snapshot;

@@ -19,9 +19,12 @@ use crate::catalog::eval::{Limits, Overlay, WorkerCommand};
 use crate::catalog::{self, CATALOG_FILE, Cache, LoadedLayer, Options};
 use crate::lock::{self, Lock};
 use crate::model::{LayerName, RelPath};
-use crate::registry::Client;
+use crate::registry::{self, Client, Retry};
 use crate::snapshot::Snapshot;
 use crate::tree::{Files, GitTree, MAX_TEXT, Tree, WorkTree};
+
+/// All registries that there are.
+pub type Registries = Retry<Client>;
 
 /// Where the lock is.
 enum LockSource {
@@ -182,18 +185,19 @@ impl<'a> Context<'a> {
     /// Asks registries. The catalog says by which hosts they are reached.
     ///
     /// # Errors
-    /// When there is no way to ask: a certificate can't be read.
+    /// When there is no way to ask: a certificate can't be read, a mirror is no host.
     pub fn ask<T>(
         &self,
         args: &RegistryArgs,
         snapshot: &Snapshot,
-        question: impl AsyncFnOnce(&Client) -> T,
+        question: impl AsyncFnOnce(&Registries) -> T,
     ) -> Result<T, CommandError> {
-        let client = Client;
-        let _ = (args, snapshot);
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-        let runtime = runtime.map_err(|error| CommandError::failure("the network can't be used", error))?;
-        Ok(runtime.block_on(question(&client)))
+        let options = match &snapshot.catalog.config {
+            Some(catalog) => registry::Options::for_catalog(catalog, |name| std::env::var_os(name)),
+            None => registry::Options::default(),
+        };
+        let registries = registry::open(&args.apply(options))?;
+        Ok(registry::block_on(question(&registries))?)
     }
 
     fn load(&self, tree: Box<dyn Tree>, lock: Option<Arc<str>>) -> Result<Snapshot, CommandError> {

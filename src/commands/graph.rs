@@ -3,7 +3,7 @@ use clap::ValueEnum;
 use super::context::Context;
 use super::error::CommandError;
 use super::exit::Exit;
-use crate::report::graph;
+use crate::report::{graph, json};
 
 /// Draw the graph of layers
 #[derive(Debug, clap::Args)]
@@ -35,7 +35,7 @@ pub fn run(context: &Context<'_>, args: &Args) -> Result<Exit, CommandError> {
         GraphFormat::Tree => graph::tree(&snapshot),
         GraphFormat::Dot => graph::dot(&snapshot),
         GraphFormat::Mermaid => graph::mermaid(&snapshot),
-        GraphFormat::Json => graph::json(&snapshot),
+        GraphFormat::Json => json::answer(json::graph::Graph::new(&snapshot)),
     };
     context.ui.answer(&answer)?;
     Ok(Exit::Success)

@@ -5,13 +5,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use super::context::Context;
 use super::error::CommandError;
 use super::exit::Exit;
 use crate::lock::{self, LockText};
 use crate::model::{Digest, ImageRef, LayerName};
-use crate::registry::{RegistryError, RegistryErrorKind};
+use crate::registry::{Options, RegistryError, RegistryErrorKind, RetryPolicy};
 use crate::report::count;
 use crate::report::pins::{Pin, PinState};
 use crate::snapshot::Snapshot;
@@ -32,6 +33,20 @@ pub struct RegistryArgs {
     /// How often a request is repeated that may succeed a second time
     #[arg(long, value_name = "N", env = "LAMINA_REGISTRY_RETRIES", hide_env_values = true, default_value_t = 4, value_parser = clap::value_parser!(u8).range(0..=20))]
     pub registry_retries: u8,
+}
+
+impl RegistryArgs {
+    /// The options with what the command line says.
+    pub fn apply(&self, options: Options) -> Options {
+        let retry = RetryPolicy { attempts: u32::from(self.registry_retries) + 1, ..options.retry };
+        Options {
+            authorities: self.ca_file.clone(),
+            timeout: Duration::from_secs(self.registry_timeout.into()),
+            concurrency: self.registry_requests.into(),
+            retry,
+            ..options
+        }
+    }
 }
 
 /// The images of a catalog, each with the layers that name it, and those that only the lock names.
@@ -103,15 +118,19 @@ pub fn compare(pin: &mut Pin<'_>, answer: Result<Digest, RegistryError>) -> Opti
 
 /// One error for all that went wrong with registries; each is said on a line of its own before.
 pub fn failed(context: &Context<'_>, asked: usize, errors: &[&RegistryError]) -> CommandError {
-    errors.iter().for_each(|error| context.ui.remark(&error.to_string()));
-    let message = match (errors.len(), asked) {
+    // A registry that can't be reached is silent about digests and tags alike.
+    let said: BTreeSet<String> = errors.iter().map(|error| error.to_string()).collect();
+    said.iter().for_each(|text| context.ui.remark(text));
+    let failed = errors.iter().map(|error| &error.image).collect::<BTreeSet<_>>().len();
+    let message = match (failed, asked) {
         (1, 1) => "the image could not be looked up".to_owned(),
         (failed, asked) => format!("{failed} of {} could not be looked up", count(asked, "image")),
     };
     let mut error = CommandError::new(Exit::Registry, message);
     let hints: BTreeSet<String> = errors.iter().filter_map(|error| hint(error)).collect();
-    for hint in hints {
-        error = error.hint(hint);
+    error = hints.into_iter().fold(error, CommandError::hint);
+    if errors.iter().any(|error| matches!(error.kind, RegistryErrorKind::Unreachable { .. })) {
+        error = error.hint("`lock`, `outdated` and `update` alone ask registries; all else works without a network");
     }
     error
 }
@@ -120,9 +139,12 @@ pub fn failed(context: &Context<'_>, asked: usize, errors: &[&RegistryError]) ->
 fn hint(error: &RegistryError) -> Option<String> {
     let host = &error.host;
     match &error.kind {
-        RegistryErrorKind::Unreachable { .. } => Some(format!(
-            "lamina asks registries for `lock`, `outdated` and `update` alone; without a network everything else works. \
-             Is {host} right? `mirrors` and `plain_http` stand in catalog/catalog.ncl, or in an overlay"
+        RegistryErrorKind::Unreachable { .. } => {
+            Some(format!("is {host} right? `mirrors` and `plain_http` stand in catalog/catalog.ncl, or in an overlay"))
+        }
+        RegistryErrorKind::Tls { .. } => Some(format!(
+            "is the certificate of {host} from an authority of your own? --ca-file FILE names it; a host that speaks no TLS \
+             has to stand in `plain_http`"
         )),
         RegistryErrorKind::Unauthorized { .. } => Some(format!("log in: `docker login {host}`")),
         RegistryErrorKind::RateLimited { .. } => Some(format!("try again later, or log in: `docker login {host}`")),

@@ -6,7 +6,7 @@ use super::images::{self, RegistryArgs};
 use crate::lock::{LockText, Locked, resolve};
 use crate::model::ImageRef;
 use crate::registry::RegistryError;
-use crate::report::pins::{self, LockAnswer, Pin, PinState};
+use crate::report::pins::{self, Pin, PinState};
 use crate::report::{count, json};
 use crate::snapshot::Snapshot;
 
@@ -60,7 +60,9 @@ fn check(context: &Context<'_>, args: &Args, snapshot: &Snapshot, pins: &mut [Pi
             let shown = pins.iter().filter(|pin| pin.state != PinState::Locked || context.verbose());
             context.ui.answer(&pins::text(shown))?;
         }
-        Format::Json => context.ui.answer(&answer(args, lock.clone(), false, pins))?,
+        Format::Json => {
+            context.ui.answer(&json::answer(json::pins::Lock::new(&lock, true, args.online, false, pins)))?
+        }
     }
     if !errors.is_empty() {
         return Err(images::failed(context, pins.len(), &errors.iter().collect::<Vec<_>>()));
@@ -132,7 +134,10 @@ fn fill<'a>(
             let shown = pins.iter().filter(|pin| pin.state != PinState::Locked || context.verbose());
             context.ui.answer(&pins::text(shown))?;
         }
-        Format::Json => context.ui.answer(&answer(args, lock.clone(), changed || is_new, &pins))?,
+        Format::Json => {
+            let answer = json::pins::Lock::new(&lock, false, false, changed || is_new, &pins);
+            context.ui.answer(&json::answer(answer))?;
+        }
     }
     let all = count(pins.iter().filter(|pin| pin.state != PinState::Removed).count(), "image");
     context.ui.remark(&match changed {
@@ -140,9 +145,4 @@ fn fill<'a>(
         false => format!("{lock} holds all there is to lock: {all}"),
     });
     Ok(Exit::Success)
-}
-
-fn answer(args: &Args, lock: String, written: bool, pins: &[Pin<'_>]) -> String {
-    let answer = LockAnswer { lock, check: args.check, online: args.online, written, images: pins::json(pins) };
-    json::typed("lock", &answer)
 }

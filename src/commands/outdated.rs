@@ -6,7 +6,8 @@ use super::images::{self, RegistryArgs};
 use crate::lock::resolve;
 use crate::lock::tag;
 use crate::model::ImageRef;
-use crate::report::pins::{self, OutdatedAnswer, Pin};
+use crate::registry::{RegistryError, RegistryErrorKind};
+use crate::report::pins::{self, Pin};
 use crate::report::{count, json};
 
 /// List the external images that are behind: tags that moved or are gone, and newer ones of the same variant
@@ -52,7 +53,9 @@ pub fn run(context: &Context<'_>, args: &Args) -> Result<Exit, CommandError> {
             pin.newer = newer.into_iter().map(|(tag, step)| (tag.to_owned(), step)).collect();
         }
     }
-    errors.extend(tags.into_values().filter_map(Result::err));
+    // A repository that is gone has been found out by its tag.
+    let is_gone = |error: &RegistryError| matches!(error.kind, RegistryErrorKind::NotFound { .. });
+    errors.extend(tags.into_values().filter_map(Result::err).filter(|error| !is_gone(error)));
     let outdated = pins.iter().filter(|pin| pin.is_outdated()).count();
     match args.format {
         Format::Text => {
@@ -61,8 +64,7 @@ pub fn run(context: &Context<'_>, args: &Args) -> Result<Exit, CommandError> {
         }
         Format::Json => {
             let lock = images::lock_name(&snapshot, context);
-            let answer = OutdatedAnswer { lock, outdated, images: pins::json(&pins) };
-            context.ui.answer(&json::typed("outdated", &answer))?;
+            context.ui.answer(&json::answer(json::pins::Outdated::new(&lock, &pins)))?;
         }
     }
     if !errors.is_empty() {

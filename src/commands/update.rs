@@ -12,9 +12,9 @@ use crate::lock::tag::{self, Step};
 use crate::lock::{LockText, Locked, resolve};
 use crate::model::ImageRef;
 use crate::registry::{Manifest, Registry, RegistryError};
-use crate::report::count;
 use crate::report::pins::{Pin, PinState};
 use crate::report::update::{Move, UpdateReport};
+use crate::report::{count, json};
 use crate::snapshot::Snapshot;
 use crate::tree::EditedTree;
 
@@ -120,7 +120,7 @@ pub fn run(context: &Context<'_>, args: &Args) -> Result<Exit, CommandError> {
     };
     context.ui.answer(&match args.format {
         UpdateFormat::Text => report.text(),
-        UpdateFormat::Json => report.json(),
+        UpdateFormat::Json => json::answer(json::update::Update::new(&report)),
         UpdateFormat::Markdown => report.markdown(),
     })?;
     if args.dry_run || moves.is_empty() {

@@ -1,11 +1,8 @@
-//! The graph as a tree, in graph languages, and as JSON.
+//! The graph as a tree and in graph languages.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
-use serde_json::{Value, json};
-
-use super::json;
 use crate::model::{EdgeKind, LayerName};
 use crate::snapshot::Snapshot;
 
@@ -169,46 +166,4 @@ pub fn mermaid(snapshot: &Snapshot) -> String {
         }
     }
     text
-}
-
-/// Nodes and edges as JSON; each role is an edge of its own.
-pub fn json(snapshot: &Snapshot) -> String {
-    let images = snapshot.images();
-    let image = |image: &&crate::model::ImageRef| {
-        json!({
-            "image": image.to_string(),
-            "name": image.familiar(),
-            "digest": snapshot.lock.get(image).map(|locked| locked.digest.as_str()),
-        })
-    };
-    let layers: Vec<Value> = snapshot
-        .layers()
-        .map(|loaded| {
-            json!({
-                "layer": loaded.layer.name.as_str(),
-                "class": loaded.layer.class.as_str(),
-                "summary": loaded.layer.summary,
-            })
-        })
-        .collect();
-    let mut edges: Vec<Value> = Vec::new();
-    for (image, users) in &images {
-        for (child, kind) in users {
-            edges.push(json!({ "from": { "image": image.to_string() }, "to": child.as_str(), "edge": kind.as_str() }));
-        }
-    }
-    for name in snapshot.graph.names() {
-        for (child, kind) in snapshot.graph.children(name) {
-            edges.push(json!({ "from": { "layer": name.as_str() }, "to": child.as_str(), "edge": kind.as_str() }));
-        }
-    }
-    let all: BTreeSet<LayerName> = snapshot.graph.names().cloned().collect();
-    let waves = snapshot.graph.waves(&all);
-    let body = json!({
-        "images": images.keys().map(image).collect::<Vec<_>>(),
-        "layers": layers,
-        "edges": edges,
-        "waves": waves.iter().map(|wave| wave.iter().map(|name| name.as_str()).collect::<Vec<_>>()).collect::<Vec<_>>(),
-    });
-    json::answer("graph", body)
 }

@@ -7,6 +7,7 @@ pub mod explanation;
 pub mod graph;
 pub mod json;
 pub mod pins;
+pub mod place;
 pub mod reason;
 pub mod update;
 

@@ -1,9 +1,6 @@
-//! What became of the pins of external images, as text and JSON.
+//! What became of the pins of external images, as text.
 
 use std::collections::BTreeMap;
-
-use schemars::JsonSchema;
-use serde::Serialize;
 
 use super::table;
 use crate::lock::tag::Step;
@@ -29,8 +26,7 @@ pub struct Pin<'a> {
 }
 
 /// How a pin is doing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PinState {
     /// It is in the lock, and nothing is known against it.
     Locked,
@@ -82,8 +78,7 @@ impl Pin<'_> {
             (PinState::Missing, ..) => "missing in the lock".to_owned(),
             (PinState::Unused, ..) => "used by no layer".to_owned(),
             (PinState::Gone, ..) => "gone: its registry has no such tag any more".to_owned(),
-            (PinState::Unknown, ..) => format!("unknown: {}", self.error.as_deref().unwrap_or("no answer")),
-            (PinState::Added, Some(locked), _) => format!("added: {locked}"),
+            (PinState::Added, _, Some(now)) => format!("added: {now}"),
             (state, ..) => state.as_str().to_owned(),
         };
         for (tag, step) in self.newest() {
@@ -108,77 +103,6 @@ impl Pin<'_> {
 pub fn text<'a>(pins: impl IntoIterator<Item = &'a Pin<'a>>) -> String {
     let row = |pin: &Pin<'_>| [pin.image.familiar(), pin.words()];
     table(&pins.into_iter().map(row).collect::<Vec<_>>())
-}
-
-/// The answer of `lamina lock`.
-#[derive(Debug, Serialize, JsonSchema)]
-pub struct LockAnswer<'a> {
-    /// The lock file.
-    pub lock: String,
-    /// Whether nothing was to be written.
-    pub check: bool,
-    /// Whether registries were asked about images that are in the lock.
-    pub online: bool,
-    /// Whether the file was written.
-    pub written: bool,
-    /// The images, by name.
-    pub images: Vec<JsonPin<'a>>,
-}
-
-/// The answer of `lamina outdated`.
-#[derive(Debug, Serialize, JsonSchema)]
-pub struct OutdatedAnswer<'a> {
-    /// The lock file.
-    pub lock: String,
-    /// How many images are outdated.
-    pub outdated: usize,
-    /// The images, by name.
-    pub images: Vec<JsonPin<'a>>,
-}
-
-/// An external image, and how its pin is doing.
-#[derive(Debug, Serialize, JsonSchema)]
-pub struct JsonPin<'a> {
-    /// The image as people write it.
-    image: String,
-    /// The image in full.
-    reference: String,
-    /// How its pin is doing.
-    state: PinState,
-    /// The digest in the lock.
-    digest: Option<&'a str>,
-    /// What its tag stands for now; null where its registry was not asked or gave no answer.
-    now: Option<&'a str>,
-    /// The tags that follow its tag by its own pattern, newest first.
-    newer: Vec<JsonTag<'a>>,
-    /// The layers that name it.
-    layers: Vec<&'a str>,
-    /// Why its registry gave no answer.
-    error: Option<&'a str>,
-}
-
-/// A newer tag.
-#[derive(Debug, Serialize, JsonSchema)]
-struct JsonTag<'a> {
-    /// The tag.
-    tag: &'a str,
-    /// How far it is away: `patch`, `minor` or `major`.
-    step: &'static str,
-}
-
-/// Pins as JSON.
-pub fn json<'a>(pins: impl IntoIterator<Item = &'a Pin<'a>>) -> Vec<JsonPin<'a>> {
-    let pin = |pin: &'a Pin<'a>| JsonPin {
-        image: pin.image.familiar(),
-        reference: pin.image.to_string(),
-        state: pin.state,
-        digest: pin.locked.map(Digest::as_str),
-        now: pin.now.as_ref().map(Digest::as_str),
-        newer: pin.newer.iter().map(|(tag, step)| JsonTag { tag, step: step.as_str() }).collect(),
-        layers: pin.layers.iter().map(|name| name.as_str()).collect(),
-        error: pin.error.as_deref(),
-    };
-    pins.into_iter().map(pin).collect()
 }
 
 /// How many pins are in each state that is not `locked`: `2 added, 1 removed`.

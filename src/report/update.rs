@@ -1,9 +1,6 @@
-//! What an update moves, and what that makes stale: as text, as JSON, and as the text of a pull request.
+//! What an update moves, and what that makes stale: as text, and as the text of a pull request.
 
-use schemars::JsonSchema;
-use serde::Serialize;
-
-use super::{count, json, minutes, reason, table};
+use super::{count, minutes, reason, table};
 use crate::cascade::{Cascade, Estimate};
 use crate::model::{Digest, ImageRef, LayerName};
 use crate::registry::Manifest;
@@ -43,60 +40,6 @@ pub struct UpdateReport<'a> {
     pub estimate: Estimate<'a>,
 }
 
-/// The answer of `lamina update`.
-#[derive(Debug, Serialize, JsonSchema)]
-pub struct UpdateAnswer<'a> {
-    /// The lock file.
-    lock: &'a str,
-    /// Whether nothing was to be written.
-    dry_run: bool,
-    /// The images that move, by name.
-    moves: Vec<JsonMove<'a>>,
-    /// The catalog's files that change, besides the lock.
-    files: &'a [&'a str],
-    /// The layers that become stale, in order of building.
-    affected: Vec<JsonStale<'a>>,
-    /// The same layers in waves: those of one can be built at the same time.
-    waves: Vec<Vec<&'a str>>,
-    /// How long building them takes.
-    expected: JsonEstimate<'a>,
-}
-
-/// An image that moves.
-#[derive(Debug, Serialize, JsonSchema)]
-struct JsonMove<'a> {
-    /// The image as people write it.
-    image: String,
-    /// Its pin before: `NAME:TAG@DIGEST`, in full.
-    old: String,
-    /// Its pin after.
-    new: String,
-    /// The manifests of an index by platform; empty for a single manifest.
-    platforms: std::collections::BTreeMap<&'a str, &'a str>,
-}
-
-/// A layer that becomes stale.
-#[derive(Debug, Serialize, JsonSchema)]
-struct JsonStale<'a> {
-    /// The layer.
-    layer: &'a str,
-    /// Its wave, from 1.
-    wave: usize,
-    /// The way from a change to it.
-    reason: String,
-}
-
-/// How long building takes, as far as the layers say.
-#[derive(Debug, Serialize, JsonSchema)]
-struct JsonEstimate<'a> {
-    /// Minutes of all builds together.
-    machine_min: u64,
-    /// Minutes of the longest way from parent to child: with as many machines as can be used.
-    wall_min: u64,
-    /// The layers without a figure; while there are any, the minutes are a lower bound.
-    without_figure: Vec<&'a str>,
-}
-
 impl UpdateReport<'_> {
     /// A line an image, then a line a stale layer, then the minutes.
     pub fn text(&self) -> String {
@@ -129,32 +72,6 @@ impl UpdateReport<'_> {
         format!("{} {verb} stale, in {waves}: {}", count(stale, "layer"), minutes(&self.estimate))
     }
 
-    /// Everything, as JSON.
-    pub fn json(&self) -> String {
-        let numbered = self.waves.iter().enumerate();
-        let stale = numbered.flat_map(|(wave, names)| names.iter().map(move |name| (wave + 1, *name)));
-        let answer = UpdateAnswer {
-            lock: self.lock,
-            dry_run: self.dry_run,
-            moves: self.moves.iter().map(json_move).collect(),
-            files: &self.files,
-            affected: stale
-                .map(|(wave, name)| JsonStale {
-                    layer: name.as_str(),
-                    wave,
-                    reason: reason::chain(self.cascade, name, false),
-                })
-                .collect(),
-            waves: self.waves.iter().map(|wave| wave.iter().map(|name| name.as_str()).collect()).collect(),
-            expected: JsonEstimate {
-                machine_min: self.estimate.machine_min,
-                wall_min: self.estimate.wall_min,
-                without_figure: self.estimate.without_figure.iter().map(|name| name.as_str()).collect(),
-            },
-        };
-        json::typed("update", &answer)
-    }
-
     /// The text of a pull request.
     pub fn markdown(&self) -> String {
         let mut text = String::from("## Images move\n\n| image | from | to |\n|--|--|--|\n");
@@ -178,14 +95,5 @@ impl UpdateReport<'_> {
             }
         }
         text
-    }
-}
-
-fn json_move(a: &Move) -> JsonMove<'_> {
-    JsonMove {
-        image: a.old.familiar(),
-        old: format!("{}@{}", a.old, a.old_digest),
-        new: format!("{}@{}", a.new, a.manifest.digest),
-        platforms: a.manifest.platforms.iter().map(|(at, digest)| (at.as_str(), digest.as_str())).collect(),
     }
 }
