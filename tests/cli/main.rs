@@ -15,6 +15,7 @@ mod properties;
 mod real;
 mod reference;
 mod regressions;
+mod schemas;
 mod shared;
 mod since;
 mod validate;
