@@ -132,6 +132,11 @@ pub fn find(name: &str) -> Option<&'static Check> {
     CHECKS.iter().find(|check| check.name == name)
 }
 
+/// The checks that can have findings of a code.
+pub fn of(code: Code) -> impl Iterator<Item = &'static Check> {
+    CHECKS.iter().filter(move |check| check.codes.contains(&code))
+}
+
 /// What loading the catalog found.
 fn loading(snapshot: &Snapshot) -> Vec<Diagnostic> {
     let catalog = &snapshot.catalog;

@@ -38,6 +38,12 @@ impl CommandError {
         self
     }
 
+    /// Adds what to do where nothing is said yet.
+    #[must_use]
+    pub fn hint_if_none(self, hint: impl Into<String>) -> Self {
+        if self.hints.is_empty() { self.hint(hint) } else { self }
+    }
+
     /// Something that does not exist, with the name that was most likely meant.
     pub fn unknown<'a>(what: &str, typed: &str, known: impl Iterator<Item = &'a str> + Clone) -> Self {
         let error = Self::new(Exit::Usage, format!("there is no {what} `{typed}`"));

@@ -4,6 +4,7 @@ use super::Format;
 use super::context::Context;
 use super::error::CommandError;
 use super::exit::Exit;
+use super::explain;
 use super::ui::Ui;
 use crate::checks::{self, CHECKS, Check};
 use crate::diag::{Code, Diagnostic, Severity};
@@ -29,7 +30,7 @@ pub struct Args {
     /// List the checks with the findings they can have
     #[arg(long, conflicts_with_all = ["only", "check_dag", "explain"])]
     list: bool,
-    /// Explain a finding's code
+    /// Explain a finding's code, as `lamina explain` does
     #[arg(long, value_name = "CODE", conflicts_with_all = ["only", "check_dag"])]
     explain: Option<String>,
     /// How the answer looks
@@ -47,12 +48,8 @@ impl Args {
 /// Answers what needs no catalog.
 pub fn describe(ui: &Ui, args: &Args) -> Result<Exit, CommandError> {
     let answer = match (&args.explain, args.format) {
-        (Some(name), format) => {
-            let code = Code::ALL.iter().find(|code| code.as_str() == name);
-            let names = Code::ALL.iter().map(|code| code.as_str());
-            let code = code.ok_or_else(|| CommandError::unknown("code", name, names))?;
-            explain(*code, format)
-        }
+        (Some(name), Format::Text) => explain::text(explain::find(name)?),
+        (Some(name), Format::Json) => json::answer(ValidateExplain::from(explain::find(name)?)),
         (None, Format::Text) => list_text(),
         (None, Format::Json) => json::answer(ValidateList::all()),
     };
@@ -65,30 +62,12 @@ fn list_text() -> String {
     for check in CHECKS {
         let thorough = if check.thorough { " (with --check-dag)" } else { "" };
         text.push_str(&format!("{}: {}{thorough}\n", check.name, check.summary));
-        let row = |code: &Code| [format!("  {code}"), severity(code.severity()).to_owned(), code.summary().to_owned()];
+        let row = |code: &Code| {
+            [format!("  {code}"), diagnostics::severity(code.severity()).to_owned(), code.summary().to_owned()]
+        };
         text.push_str(&report::table(&check.codes.iter().map(row).collect::<Vec<_>>()));
     }
     text
-}
-
-fn explain(code: Code, format: Format) -> String {
-    match format {
-        Format::Text => {
-            let checks = CHECKS.iter().filter(|check| check.codes.contains(&code)).map(|check| check.name);
-            let checks = checks.collect::<Vec<_>>().join(", ");
-            let severity = severity(code.severity());
-            format!("{code} ({severity}, check {checks})\n\n{}\n\n{}\n", code.summary(), code.explanation())
-        }
-        Format::Json => json::answer(ValidateExplain::from(code)),
-    }
-}
-
-fn severity(severity: Severity) -> &'static str {
-    match severity {
-        Severity::Note => "note",
-        Severity::Warning => "warning",
-        Severity::Error => "error",
-    }
 }
 
 pub fn run(context: &Context<'_>, args: &Args) -> Result<Exit, CommandError> {

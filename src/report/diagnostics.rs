@@ -34,6 +34,15 @@ fn is_same(a: &Diagnostic, b: &Diagnostic) -> bool {
     a.code == b.code && a.message == b.message && a.labels == b.labels && a.file == b.file && a.help == b.help
 }
 
+/// A severity as a word.
+pub fn severity(severity: Severity) -> &'static str {
+    match severity {
+        Severity::Note => "note",
+        Severity::Warning => "warning",
+        Severity::Error => "error",
+    }
+}
+
 /// A finding for people.
 pub fn text(finding: &Diagnostic, texts: &Texts<'_>, color: bool) -> String {
     let level = match finding.severity {

@@ -17,6 +17,7 @@ mod real;
 mod reference;
 mod registry;
 mod regressions;
+mod schemas;
 mod shared;
 mod since;
 mod validate;

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::Answer;
 use super::words::{self, Severity};
-use crate::checks::{CHECKS, Check};
+use crate::checks::{self, CHECKS, Check};
 use crate::diag::{self, Code, Diagnostic};
 use crate::model::LayerName;
 use crate::report::place::{self, Texts};
@@ -99,7 +99,7 @@ struct CheckWithCodes {
     codes: Vec<ExplainedCode>,
 }
 
-/// A code with its explanation, as an option of `validate` gives it.
+/// What `lamina validate --explain` says about a code.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct ValidateExplain {
     /// The code.
@@ -120,8 +120,21 @@ struct ExplainedCode {
     explanation: &'static str,
 }
 
+/// What a finding's code means, and what to do about it.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Explain {
+    #[serde(flatten)]
+    code: ExplainedCode,
+    /// The checks that can find it.
+    checks: Vec<&'static str>,
+}
+
 impl Answer for Validate<'_> {
     const NAME: &'static str = "validate";
+}
+
+impl Answer for Explain {
+    const NAME: &'static str = "explain";
 }
 
 impl Answer for ValidateList {
@@ -195,6 +208,12 @@ impl ValidateList {
             codes: check.codes.iter().map(|code| (*code).into()).collect(),
         };
         Self { checks: CHECKS.iter().map(check).collect() }
+    }
+}
+
+impl From<Code> for Explain {
+    fn from(code: Code) -> Self {
+        Self { code: code.into(), checks: checks::of(code).map(|check| check.name).collect() }
     }
 }
 

@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 
 use super::cascade::Cascade;
 use super::decisions::{Adrs, Axioms};
-use super::findings::{Validate, ValidateExplain, ValidateList};
+use super::findings::{Explain, Validate, ValidateExplain, ValidateList};
 use super::graph::Graph;
 use super::layers::{List, Show};
 use super::pins::{Lock, Outdated};
@@ -21,6 +21,7 @@ pub static SHAPES: &[Shape] = &[
     Shape::of::<Adrs<'_>>(),
     Shape::of::<Axioms<'_>>(),
     Shape::of::<Cascade<'_>>(),
+    Shape::of::<Explain>(),
     Shape::of::<Graph<'_>>(),
     Shape::of::<List<'_>>(),
     Shape::of::<Lock<'_>>(),
@@ -39,12 +40,18 @@ pub static SHAPES: &[Shape] = &[
 pub struct Shape {
     /// The name of its schema.
     pub name: &'static str,
-    schema: fn() -> Schema,
+    schema: fn(&str) -> Map<String, Value>,
 }
 
 impl Shape {
-    const fn of<A: Answer>() -> Self {
-        Self { name: A::NAME, schema: schema::<A> }
+    /// The shape of an answer.
+    pub const fn of<A: Answer>() -> Self {
+        Self { name: A::NAME, schema: with_head::<A> }
+    }
+
+    /// A shape that another program asks for: without the two fields that lamina's own answers begin with.
+    pub const fn foreign<T: JsonSchema>(name: &'static str) -> Self {
+        Self { name, schema: schema::<T> }
     }
 
     /// The shape of this name.
@@ -54,7 +61,7 @@ impl Shape {
 
     /// Its JSON Schema, of draft 2020-12.
     pub fn schema(&self) -> Value {
-        (self.schema)().to_value()
+        (self.schema)(self.name).into()
     }
 
     /// What identifies the schema: `urn:lamina:json:v1:cascade`.
@@ -64,7 +71,7 @@ impl Shape {
 
     /// What it describes, in a line.
     pub fn summary(&self) -> String {
-        let schema = (self.schema)();
+        let schema = (self.schema)(self.name);
         schema.get("description").and_then(Value::as_str).unwrap_or_default().to_owned()
     }
 }
@@ -73,32 +80,44 @@ fn id(name: &str) -> String {
     format!("urn:lamina:json:v{VERSION}:{name}")
 }
 
-/// The schema of an answer with the two fields that all begin with.
-fn schema<A: Answer>() -> Schema {
-    // The names that Rust gives to the sizes of numbers are no formats that validators know.
-    let without_format = RecursiveTransform(|schema: &mut Schema| drop(schema.remove("format")));
-    let settings = SchemaSettings::draft2020_12().for_serialize().with_transform(without_format);
-    let mut schema = settings.into_generator().into_root_schema_for::<A>();
-    let mut properties = Map::new();
-    let version = json!({ "description": "The version of the answers.", "type": "integer", "const": VERSION });
-    properties.insert("version".to_owned(), version);
-    let command = json!({ "description": "The command that was run.", "type": "string", "const": A::COMMAND });
-    properties.insert("command".to_owned(), command);
-    let mut required: Vec<Value> = properties.keys().map(|name| name.as_str().into()).collect();
-    if let Some(Value::Object(own)) = schema.remove("properties") {
-        properties.extend(own);
+/// The schema of a type, with what identifies it before all the rest.
+fn schema<T: JsonSchema>(name: &str) -> Map<String, Value> {
+    let simplified = RecursiveTransform(|schema: &mut Schema| {
+        // The names that Rust gives to the sizes of numbers are no formats that validators know.
+        schema.remove("format");
+        // Fields are added at any time.
+        if schema.get("additionalProperties") == Some(&Value::Bool(false)) {
+            schema.remove("additionalProperties");
+        }
+    });
+    let settings = SchemaSettings::draft2020_12().for_serialize().with_transform(simplified);
+    let mut own = settings.into_generator().into_root_schema_for::<T>();
+    own.insert("$id".to_owned(), id(name).into());
+    own.insert("title".to_owned(), format!("lamina's JSON answer {name}, version {VERSION}").into());
+    let first = ["$schema", "$id", "title", "description", "type"];
+    let mut schema: Map<String, Value> =
+        first.iter().filter_map(|keyword| Some(((*keyword).to_owned(), own.remove(*keyword)?))).collect();
+    schema.extend(own.as_object().cloned().unwrap_or_default());
+    schema
+}
+
+/// The schema of an answer, with the two fields that all begin with.
+fn with_head<A: Answer>(name: &str) -> Map<String, Value> {
+    let mut schema = schema::<A>(name);
+    let mut properties = json!({
+        "version": { "type": "integer", "const": VERSION, "description": "The version of the answers." },
+        "command": { "type": "string", "const": A::COMMAND, "description": "The command that was run." },
+    });
+    let mut required = json!(["version", "command"]);
+    if let (Some(all), Some(Value::Object(own))) = (properties.as_object_mut(), schema.get("properties").cloned()) {
+        all.extend(own);
     }
-    if let Some(Value::Array(own)) = schema.remove("required") {
-        required.extend(own);
+    if let (Some(all), Some(Value::Array(own))) = (required.as_array_mut(), schema.get("required").cloned()) {
+        all.extend(own);
     }
-    let definitions = schema.remove("$defs");
-    schema.insert("$id".to_owned(), id(A::NAME).into());
-    schema.insert("title".to_owned(), format!("lamina's JSON answer {}, version {VERSION}", A::NAME).into());
-    schema.insert("properties".to_owned(), properties.into());
-    schema.insert("required".to_owned(), required.into());
-    if let Some(definitions) = definitions {
-        schema.insert("$defs".to_owned(), definitions);
-    }
+    // A map keeps the places of members that are replaced.
+    schema.insert("properties".to_owned(), properties);
+    schema.insert("required".to_owned(), required);
     schema
 }
 
