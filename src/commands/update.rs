@@ -9,7 +9,7 @@ use super::images::{self, RegistryArgs};
 use super::retag::{self, Texts};
 use crate::cascade::{Cascade, Estimate, Selection, Unreadable};
 use crate::lock::tag::{self, Step};
-use crate::lock::{LockText, Locked, resolve};
+use crate::lock::{LockText, resolve};
 use crate::model::ImageRef;
 use crate::registry::{Manifest, Registry, RegistryError};
 use crate::report::pins::{Pin, PinState};
@@ -96,7 +96,7 @@ pub fn run(context: &Context<'_>, args: &Args) -> Result<Exit, CommandError> {
     let mut moves: Vec<Move> = found
         .filter_map(|(image, Found { image: new, manifest })| {
             let digest = old.lock.get(image)?.digest.clone();
-            Some(Move { old: image.clone(), old_digest: digest, new, manifest })
+            Some(Move { old: image.clone(), old_digest: digest, new, locked: manifest.into() })
         })
         .collect();
 
@@ -225,7 +225,7 @@ fn edit_lock(snapshot: &Snapshot, name: &str, moves: &[Move]) -> Result<LockText
         CommandError::failure(format!("{name} can't be edited"), findings[0].message.clone())
     })?;
     for a in moves {
-        lock.rename(&a.old, &a.new, &Locked::from(a.manifest.clone()));
+        lock.rename(&a.old, &a.new, &a.locked);
     }
     Ok(lock)
 }

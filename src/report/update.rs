@@ -2,8 +2,8 @@
 
 use super::{count, minutes, reason, table};
 use crate::cascade::{Cascade, Estimate};
+use crate::lock::Locked;
 use crate::model::{Digest, ImageRef, LayerName};
-use crate::registry::Manifest;
 use crate::snapshot::Snapshot;
 
 /// An image that moves: to another digest, and maybe to another tag.
@@ -15,8 +15,8 @@ pub struct Move {
     pub old_digest: Digest,
     /// The image that takes its place; the same one where only the digest moves.
     pub new: ImageRef,
-    /// What that stands for.
-    pub manifest: Manifest,
+    /// What is locked for it from now on.
+    pub locked: Locked,
 }
 
 /// An update with what a report on it needs.
@@ -48,7 +48,7 @@ impl UpdateReport<'_> {
         }
         let row = |a: &Move| {
             let tag = if a.old == a.new { String::new() } else { format!("{} → ", a.new.tag()) };
-            [a.old.familiar(), format!("{tag}{} → {}", a.old_digest.short(), a.manifest.digest.short())]
+            [a.old.familiar(), format!("{tag}{} → {}", a.old_digest.short(), a.locked.digest.short())]
         };
         let mut text = table(&self.moves.iter().map(row).collect::<Vec<_>>());
         let stale = self.waves.concat();
@@ -81,7 +81,7 @@ impl UpdateReport<'_> {
                 "| `{}` | `{}` | {to}`{}` |\n",
                 a.old.familiar(),
                 a.old_digest.short(),
-                a.manifest.digest.short()
+                a.locked.digest.short()
             ));
         }
         if self.moves.is_empty() {

@@ -95,8 +95,8 @@ impl<'a> Move<'a> {
         Self {
             image: a.old.familiar(),
             old: format!("{}@{}", a.old, a.old_digest),
-            new: format!("{}@{}", a.new, a.manifest.digest),
-            platforms: a.manifest.platforms.iter().map(|(at, digest)| (at.as_str(), digest.as_str())).collect(),
+            new: format!("{}@{}", a.new, a.locked.digest),
+            platforms: a.locked.platforms.iter().map(|(at, digest)| (at.as_str(), digest.as_str())).collect(),
         }
     }
 }
