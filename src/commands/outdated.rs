@@ -70,6 +70,7 @@ pub fn run(context: &Context<'_>, args: &Args) -> Result<Exit, CommandError> {
     if !errors.is_empty() {
         return Err(images::failed(context, pins.len(), &errors.iter().collect::<Vec<_>>()));
     }
-    context.ui.remark(&format!("{outdated} of {} outdated", count(pins.len(), "image")));
+    let verb = if outdated == 1 { "is" } else { "are" };
+    context.ui.remark(&format!("{outdated} of {} {verb} outdated", count(pins.len(), "image")));
     Ok(if args.exit_code && outdated > 0 { Exit::Affected } else { Exit::Success })
 }

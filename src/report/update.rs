@@ -47,8 +47,8 @@ impl UpdateReport<'_> {
             return "nothing to move\n".to_owned();
         }
         let row = |a: &Move| {
-            let tag = if a.old == a.new { String::new() } else { format!("{} → ", a.new.tag()) };
-            [a.old.familiar(), format!("{tag}{} → {}", a.old_digest.short(), a.locked.digest.short())]
+            let tag = if a.old == a.new { String::new() } else { format!(" → {}", a.new.tag()) };
+            [format!("{}{tag}", a.old.familiar()), format!("{} → {}", a.old_digest.short(), a.locked.digest.short())]
         };
         let mut text = table(&self.moves.iter().map(row).collect::<Vec<_>>());
         let stale = self.waves.concat();

@@ -110,7 +110,7 @@ fn a_tag_that_moved_is_found_and_moved() {
              hint: `lamina update` moves the digests, and says what will be rebuilt\n",
         )
         .code(3);
-    shop.run(["outdated"]).stdout(&format!("{image}  moved: {arrow}\n")).stderr("1 of 1 image outdated\n").success();
+    shop.run(["outdated"]).stdout(&format!("{image}  moved: {arrow}\n")).stderr("1 of 1 image is outdated\n").success();
     assert_eq!(shop.run(["outdated", "--exit-code", "--format", "json"]).json(4)["images"][0]["now"], *new);
 
     let before = shop.read("lamina.lock");
@@ -140,7 +140,7 @@ fn a_newer_tag_is_set_where_the_catalog_says_it() {
     let image = format!("{}:1.97.1-slim", namespace.image("rust"));
     shop.run(["outdated"])
         .stdout(&format!("{image}  locked; 2.0.0-slim (major); 1.98.0-slim (minor); 1.97.2-slim (patch)\n"))
-        .stderr("1 of 1 image outdated\n")
+        .stderr("1 of 1 image is outdated\n")
         .success();
     let update = shop.run(["update", "--tags", "--format", "json"]).json(0);
     assert_eq!(update["files"], serde_json::json!(["catalog/catalog.ncl"]));

@@ -43,7 +43,7 @@ struct Pin<'a> {
     reference: String,
     /// How its pin is doing.
     state: State,
-    /// The digest in the lock; null where there was none.
+    /// The digest in the lock, or the one that was there; null where there is none.
     digest: Option<&'a str>,
     /// What its tag stands for now; null where its registry was not asked, or gave no answer.
     now: Option<&'a str>,
@@ -123,11 +123,12 @@ impl<'a> Outdated<'a> {
 
 impl<'a> Pin<'a> {
     fn new(pin: &'a pins::Pin<'a>) -> Self {
+        let added = pin.now.as_ref().filter(|_| pin.state == PinState::Added);
         Self {
             image: pin.image.familiar(),
             reference: pin.image.to_string(),
             state: pin.state.into(),
-            digest: pin.locked.map(Digest::as_str),
+            digest: pin.locked.or(added).map(Digest::as_str),
             now: pin.now.as_ref().map(Digest::as_str),
             newer: pin.newer.iter().map(|(tag, step)| Newer { tag, step: (*step).into() }).collect(),
             layers: pin.layers.iter().copied().map(LayerName::as_str).collect(),
