@@ -9,11 +9,15 @@
 //! platforms = { "linux/amd64" = "sha256:…" }   # optional: manifests of an index
 //! ```
 
+mod moves;
+
 use std::collections::BTreeMap;
 use std::ops::Range;
 
 use serde::Deserialize;
 use toml::Spanned;
+
+pub use moves::Move;
 
 use crate::diag::{Code, Diagnostic};
 use crate::model::{Digest, ImageRef, Platform};

@@ -3,9 +3,12 @@
 pub mod cascade;
 pub mod catalog;
 pub mod diagnostics;
+pub mod drawing;
 pub mod explanation;
 pub mod graph;
 pub mod json;
+pub mod markdown;
+pub mod pipeline;
 pub mod reason;
 
 use std::collections::BTreeMap;
