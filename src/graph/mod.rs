@@ -142,6 +142,25 @@ impl Graph {
         waves
     }
 
+    /// For each member of `set`, those that have to be built right before it: its parents in the set, and those that
+    /// it depends on through layers outside of the set alone.
+    pub fn needs(&self, set: &BTreeSet<LayerName>) -> BTreeMap<&LayerName, BTreeSet<&LayerName>> {
+        let mut nearest: BTreeMap<NodeIndex, BTreeSet<&LayerName>> = BTreeMap::new();
+        for &node in &self.order {
+            let mut found = BTreeSet::new();
+            for parent in self.inner.neighbors_directed(node, Incoming) {
+                if set.contains(&self.inner[parent]) {
+                    found.insert(&self.inner[parent]);
+                } else if let Some(through) = nearest.get(&parent) {
+                    found.extend(through);
+                }
+            }
+            nearest.insert(node, found);
+        }
+        let named = nearest.into_iter().map(|(node, needs)| (&self.inner[node], needs));
+        named.filter(|(name, _)| set.contains(*name)).collect()
+    }
+
     /// The weight of the heaviest way through the members of `set`, from parent to child: how long all of them take
     /// where nothing but their order holds them back. As in [`Graph::waves`], members that are connected through
     /// layers outside of the set stay in order.

@@ -17,6 +17,8 @@ mod document;
 pub mod resolve;
 pub mod tag;
 
+mod moves;
+
 use std::collections::BTreeMap;
 use std::ops::Range;
 
@@ -24,6 +26,7 @@ use serde::Deserialize;
 use toml::Spanned;
 
 pub use document::LockText;
+pub use moves::Move;
 
 use crate::diag::{Code, Diagnostic};
 use crate::model::{Digest, ImageRef, Platform};

@@ -3,10 +3,13 @@
 pub mod cascade;
 pub mod catalog;
 pub mod diagnostics;
+pub mod drawing;
 pub mod explanation;
 pub mod graph;
 pub mod json;
+pub mod markdown;
 pub mod pins;
+pub mod pipeline;
 pub mod place;
 pub mod reason;
 pub mod update;

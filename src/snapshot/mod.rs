@@ -1,7 +1,11 @@
 //! One revision of a catalog, evaluated: layers, graph, lock, fingerprints. What `cascade` compares two of.
 
+mod recipe;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, OnceLock};
+
+pub use recipe::Recipe;
 
 use rayon::prelude::*;
 
