@@ -13,7 +13,7 @@ use std::io;
 use sha2::{Digest as _, Sha256};
 
 pub use files::{Files, MAX_TEXT, TextFile, finding};
-pub use git::{GitTree, RevisionError, repository};
+pub use git::{GitTree, RevisionError, references, repository, staged};
 pub use ignore::Ignore;
 pub use work::WorkTree;
 
