@@ -4,11 +4,13 @@
 //! changes. Both are monotone: one more change never removes a layer.
 
 mod paths;
+mod scope;
 mod select;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 pub use paths::{Claims, Verdict};
+pub use scope::Scope;
 pub use select::{Only, OnlyError, Selection};
 
 use crate::graph::Reached;

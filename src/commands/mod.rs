@@ -12,6 +12,7 @@ mod graph;
 mod help;
 mod list;
 mod man;
+mod scope;
 mod show;
 mod ui;
 mod validate;
