@@ -8,7 +8,8 @@ use lamina::diag::Code;
 
 use crate::workshop::{RUST, Workshop};
 
-const COMMANDS: [&str; 8] = ["cascade", "why", "validate", "list", "show", "graph", "adr", "axioms"];
+const COMMANDS: [&str; 11] =
+    ["cascade", "why", "validate", "list", "show", "graph", "adr", "axioms", "completions", "man", "help"];
 
 fn ask(args: &[&str]) -> crate::workshop::Run {
     // None of these questions needs a catalog.
