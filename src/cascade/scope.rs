@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 
 use super::{Claims, Verdict};
-use crate::catalog::{CATALOG_FILE, LAYERS, SCHEMAS};
+use crate::catalog::{CATALOG_FILE, LAYERS};
 use crate::diag::{Code, Diagnostic};
 use crate::model::RelPath;
 use crate::snapshot::Snapshot;
@@ -27,13 +27,13 @@ const SHARED: &[Code] = &[
 /// What a change touches.
 #[derive(Clone, Debug, Default)]
 pub struct Scope {
-    /// A file that all layers share has changed.
+    /// The change may reach any layer.
     everything: bool,
     /// The layers that are touched, by the names of their folders: they need be no layers any more.
     layers: BTreeSet<String>,
     /// The paths that changed.
     paths: BTreeSet<RelPath>,
-    /// Whether the lock changed.
+    /// Whether the lock changed: it decides on pins alone.
     lock: bool,
     /// Whether a file of the decisions changed.
     decisions: bool,
@@ -61,9 +61,7 @@ impl Scope {
         self.lock |= snapshot.lock_path.as_ref() == Some(path);
         self.decisions |= snapshot.catalog.decision_files.contains(path);
         match claims.verdict(path) {
-            // The lock decides on pins alone.
             Verdict::Layers(_) if snapshot.lock_path.as_ref() == Some(path) => {}
-            Verdict::Layers(_) if is_shared(path) => self.everything = true,
             Verdict::Layers(layers) => self.layers.extend(layers.keys().map(ToString::to_string)),
             Verdict::Unclaimed => self.everything |= own.is_none(),
             Verdict::NotBuilt(_) | Verdict::Ignored(_) | Verdict::Outside => {}
@@ -76,7 +74,7 @@ impl Scope {
         }
         for (file, imports) in &snapshot.catalog.broken_imports {
             if imports.contains(path) {
-                self.everything |= is_shared(file);
+                self.everything |= file.as_str() == CATALOG_FILE;
                 self.layers.extend(layer_folder(file.as_str()).map(str::to_owned));
             }
         }
@@ -108,10 +106,4 @@ impl Scope {
 fn layer_folder(path: &str) -> Option<&str> {
     let below = path.strip_prefix(LAYERS)?.strip_prefix('/')?;
     below.split('/').next()
-}
-
-/// Whether the path lies in a folder whose files are there for all layers.
-fn is_shared(path: &RelPath) -> bool {
-    let folder = path.as_str().split('/').next();
-    folder == Some(SCHEMAS) || folder == CATALOG_FILE.split('/').next()
 }
