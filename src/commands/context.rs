@@ -296,6 +296,6 @@ fn read_text(path: &Path) -> Result<String, CommandError> {
 }
 
 /// `$XDG_CACHE_HOME/lamina`, or `~/.cache/lamina`.
-fn cache_folder() -> Option<PathBuf> {
+pub fn cache_folder() -> Option<PathBuf> {
     etcetera::choose_base_strategy().ok().map(|base| base.cache_dir().join("lamina"))
 }

@@ -163,6 +163,7 @@ impl Spec {
             config_files: Vec::new(),
             layers: self.layers.iter().map(|layer| (layer.name.clone(), loaded(layer))).collect(),
             broken: BTreeSet::new(),
+            broken_imports: BTreeMap::new(),
             adrs: Vec::new(),
             axioms: Vec::new(),
             decision_files: BTreeSet::new(),
