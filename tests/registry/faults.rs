@@ -182,7 +182,7 @@ fn a_host_that_is_not_there_is_named() {
     // The listener ends with the server, a moment later.
     while std::net::TcpStream::connect(&host).is_ok() {}
     let error = manifest(&plain(&[&host]), &image(&host, "a/b:1")).unwrap_err();
-    assert_eq!(error.host, host);
+    assert_eq!(*error.host, *host);
     assert!(error.to_string().contains("can't be reached: Connection refused"), "{error}");
 }
 

@@ -1,8 +1,8 @@
 //! Logins as Docker and podman keep them, at a real registry that wants one.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
+use std::process::Command;
 use std::time::Duration;
 
 use base64::Engine;
@@ -54,9 +54,11 @@ impl Setting {
 
     /// A credential helper in sh.
     fn helper(&self, name: &str, script: &str) {
-        let path = self.path(&format!("docker-credential-{name}"));
-        fs::write(&path, format!("#!/bin/sh\n{script}\n")).unwrap();
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+        let (text, program) = (self.path("script"), self.path(&format!("docker-credential-{name}")));
+        fs::write(&text, format!("#!/bin/sh\n{script}\n")).unwrap();
+        // Written here, it might still be open for writing in a process that another test has just forked.
+        let installed = Command::new("install").args(["-m", "755"]).args([text, program]).status().unwrap();
+        assert!(installed.success());
     }
 
     fn options(&self, logins: Logins) -> Options {
