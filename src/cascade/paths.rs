@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use globset::{Glob, GlobSet, GlobSetBuilder};
 
-use crate::catalog::{ADRS, AXIOMS_FILE, CATALOG_FILE, LAYERS, LoadedLayer, SCHEMAS};
+use crate::catalog::{ADRS, AXIOMS_FILE, CATALOG_FILE, JSON_SCHEMAS, LAYERS, LoadedLayer, SCHEMAS};
 use crate::fingerprint::{DockerIgnore, is_ignore_file, is_in_context};
 use crate::model::{Change, ContextChange, LayerName, RelPath};
 use crate::snapshot::Snapshot;
@@ -108,6 +108,10 @@ impl<'a> Claims<'a> {
         }
         if self.snapshot.catalog.decision_files.contains(path) {
             return Verdict::NotBuilt("decisions and axioms are not built from");
+        }
+        // A layer that imports one of them has claimed it already.
+        if path.as_str().strip_prefix(JSON_SCHEMAS).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')) {
+            return Verdict::NotBuilt("JSON Schemas of lamina's answers are not built from");
         }
         if let Some(glob) = self.ignored.matches(path.as_str()).first() {
             return Verdict::Ignored(self.globs[*glob].to_owned());

@@ -24,6 +24,8 @@ pub const LAYERS: &str = "layers";
 pub const ADRS: &str = "adrs";
 /// The folder of the contracts.
 pub const SCHEMAS: &str = "schemas";
+/// The folder of the JSON Schemas of lamina's answers, which have nothing to do with layers.
+pub const JSON_SCHEMAS: &str = "schemas/json";
 /// A layer's description, in its folder.
 pub const WORKFLOW: &str = "workflow.ncl";
 

@@ -9,8 +9,8 @@ use serde_json::Value;
 use crate::catalog::{LoadedAdr, LoadedLayer};
 use crate::diag::{Code, Diagnostic};
 use crate::model::{
-    self, AdrStatus, Constraint, ConstraintCheck, ConstraintSeverity, FieldCheck, FieldRule, PatternCheck, Presence,
-    RelPath,
+    self, AdrStatus, Axiom, Constraint, ConstraintCheck, ConstraintSeverity, FieldCheck, FieldRule, PatternCheck,
+    Presence, RelPath,
 };
 use crate::snapshot::{Snapshot, at_field};
 use crate::tree;
@@ -26,6 +26,38 @@ pub struct ConstraintState<'a> {
     pub checked: bool,
     /// Where it does not hold, or why it can't be checked.
     pub findings: Vec<Diagnostic>,
+}
+
+/// Whether something holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Holds {
+    /// It holds.
+    Yes,
+    /// It does not.
+    No,
+    /// It is not checked: no decision about it is accepted.
+    NotChecked,
+}
+
+impl ConstraintState<'_> {
+    /// Whether the constraint holds.
+    pub fn holds(&self) -> Holds {
+        match (self.checked, self.findings.is_empty()) {
+            (false, _) => Holds::NotChecked,
+            (true, true) => Holds::Yes,
+            (true, false) => Holds::No,
+        }
+    }
+}
+
+/// Whether an axiom holds: all constraints of the decisions that enforce it do.
+pub fn axiom_holds(axiom: &Axiom, states: &[ConstraintState<'_>]) -> Holds {
+    let own = states.iter().filter(|state| axiom.adrs.contains(&state.adr.adr.id)).map(ConstraintState::holds);
+    own.fold(Holds::NotChecked, |all, one| match (all, one) {
+        (Holds::No, _) | (_, Holds::No) => Holds::No,
+        (Holds::Yes, _) | (_, Holds::Yes) => Holds::Yes,
+        _ => Holds::NotChecked,
+    })
 }
 
 pub(super) fn check(snapshot: &Snapshot) -> Vec<Diagnostic> {

@@ -7,7 +7,7 @@ mod dockerfile;
 mod native_deps;
 mod pins;
 
-pub use adr::{ConstraintState, constraints};
+pub use adr::{ConstraintState, Holds, axiom_holds, constraints};
 
 use crate::diag::{Code, Diagnostic};
 use crate::snapshot::Snapshot;
@@ -92,8 +92,8 @@ pub static CHECKS: &[Check] = &[
     },
     Check {
         name: "pins",
-        summary: "every external image has a digest in lamina.lock",
-        codes: &[Code::Unpinned, Code::LockSyntax, Code::LockUnused],
+        summary: "every external image has a digest in lamina.lock, for every platform that is built",
+        codes: &[Code::Unpinned, Code::LockSyntax, Code::LockUnused, Code::PlatformMissing],
         thorough: false,
         run: pins::check,
     },
@@ -130,6 +130,11 @@ impl Check {
 /// The check by its name.
 pub fn find(name: &str) -> Option<&'static Check> {
     CHECKS.iter().find(|check| check.name == name)
+}
+
+/// The checks that can have findings of a code.
+pub fn of(code: Code) -> impl Iterator<Item = &'static Check> {
+    CHECKS.iter().filter(move |check| check.codes.contains(&code))
 }
 
 /// What loading the catalog found.

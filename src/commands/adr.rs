@@ -3,7 +3,7 @@ use super::context::Context;
 use super::error::CommandError;
 use super::exit::Exit;
 use crate::checks;
-use crate::report::catalog;
+use crate::report::{catalog, json};
 
 /// Show the architecture decisions, and whether their constraints hold
 #[derive(Debug, clap::Args)]
@@ -33,7 +33,7 @@ pub fn run(context: &Context<'_>, args: &Args) -> Result<Exit, CommandError> {
         }
     };
     let answer = match (args.format, wanted, &args.id) {
-        (Format::Json, wanted, _) => catalog::adrs_json(wanted, &states),
+        (Format::Json, wanted, _) => json::answer(json::decisions::Adrs::new(wanted, &states)),
         (Format::Text, [one], Some(_)) => catalog::adr_text(one, &states),
         (Format::Text, wanted, _) => catalog::adrs_text(wanted, &states),
     };

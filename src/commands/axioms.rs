@@ -3,7 +3,7 @@ use super::context::Context;
 use super::error::CommandError;
 use super::exit::Exit;
 use crate::checks;
-use crate::report::catalog;
+use crate::report::{catalog, json};
 
 /// Show what the catalog takes for granted, and whether it holds
 #[derive(Debug, clap::Args)]
@@ -22,7 +22,7 @@ pub fn run(context: &Context<'_>, args: &Args) -> Result<Exit, CommandError> {
     let axioms = &snapshot.catalog.axioms;
     let answer = match args.format {
         Format::Text => catalog::axioms_text(axioms, &states),
-        Format::Json => catalog::axioms_json(axioms, &states),
+        Format::Json => json::answer(json::decisions::Axioms::new(axioms, &states)),
     };
     context.ui.answer(&answer)?;
     Ok(Exit::Success)

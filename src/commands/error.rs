@@ -8,6 +8,7 @@ use crate::catalog::eval::EvalError;
 use crate::diag::Diagnostic;
 use crate::host::process::ProcessError;
 use crate::model::nearest;
+use crate::registry::SetupError;
 use crate::snapshot::Snapshot;
 use crate::tree::RevisionError;
 
@@ -37,6 +38,12 @@ impl CommandError {
         self
     }
 
+    /// Adds what to do where nothing is said yet.
+    #[must_use]
+    pub fn hint_if_none(self, hint: impl Into<String>) -> Self {
+        if self.hints.is_empty() { self.hint(hint) } else { self }
+    }
+
     /// Something that does not exist, with the name that was most likely meant.
     pub fn unknown<'a>(what: &str, typed: &str, known: impl Iterator<Item = &'a str> + Clone) -> Self {
         let error = Self::new(Exit::Usage, format!("there is no {what} `{typed}`"));
@@ -58,6 +65,12 @@ impl CommandError {
 impl From<EvalError> for CommandError {
     fn from(error: EvalError) -> Self {
         Self::new(Exit::Failure, format!("the catalog can't be evaluated: {error}"))
+    }
+}
+
+impl From<SetupError> for CommandError {
+    fn from(error: SetupError) -> Self {
+        Self::new(Exit::Failure, error.to_string())
     }
 }
 

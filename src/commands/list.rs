@@ -4,7 +4,7 @@ use super::context::Context;
 use super::error::CommandError;
 use super::exit::Exit;
 use crate::cascade::{Only, Selection};
-use crate::report::catalog;
+use crate::report::{catalog, json};
 
 /// List the layers
 #[derive(Debug, clap::Args)]
@@ -37,7 +37,7 @@ pub fn run(context: &Context<'_>, args: &Args) -> Result<Exit, CommandError> {
     let layers: Vec<_> = snapshot.layers().filter(|loaded| selection.matches(&loaded.layer, 0)).collect();
     let answer = match args.format {
         ListFormat::Text => catalog::list_text(&layers),
-        ListFormat::Json => catalog::list_json(&snapshot, &layers),
+        ListFormat::Json => json::answer(json::layers::List::new(&snapshot, &layers)),
         ListFormat::Names => layers.iter().map(|loaded| format!("{}\n", loaded.layer.name)).collect(),
     };
     context.ui.answer(&answer)?;

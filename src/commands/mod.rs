@@ -7,10 +7,17 @@ mod changes;
 mod context;
 mod error;
 pub mod exit;
+mod explain;
 mod graph;
+mod images;
 mod list;
+mod lock;
+mod outdated;
+mod retag;
+mod schema;
 mod show;
 mod ui;
+mod update;
 mod validate;
 mod why;
 
@@ -78,11 +85,16 @@ enum Command {
     Cascade(cascade::Args),
     Why(why::Args),
     Validate(validate::Args),
+    Lock(lock::Args),
+    Outdated(outdated::Args),
+    Update(update::Args),
+    Explain(explain::Args),
     List(list::Args),
     Show(show::Args),
     Graph(graph::Args),
     Adr(adr::Args),
     Axioms(axioms::Args),
+    Schema(schema::Args),
 }
 
 /// Text for people, or JSON for programs.
@@ -112,12 +124,11 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         }
     };
     let ui = Ui::new(cli.global.color, cli.global.verbose);
-    if let Command::Validate(args) = &cli.command
-        && args.needs_no_catalog()
-    {
-        return end(&ui, None, validate::describe(&ui, args));
+    if let Some(result) = without_catalog(&ui, &cli.command) {
+        return end(&ui, None, result);
     }
-    match Context::new(&cli.global, &ui) {
+    let creates_lock = matches!(&cli.command, Command::Lock(_));
+    match Context::new(&cli.global, &ui, creates_lock) {
         Ok(context) => end(&ui, Some(&context), dispatch(&context, &cli.command)),
         Err(error) => end(&ui, None, Err(error)),
     }
@@ -139,16 +150,31 @@ fn end(ui: &Ui, context: Option<&Context<'_>>, result: Result<Exit, CommandError
     exit.into()
 }
 
+/// Runs what is the same for every catalog.
+fn without_catalog(ui: &Ui, command: &Command) -> Option<Result<Exit, CommandError>> {
+    match command {
+        Command::Validate(args) if args.needs_no_catalog() => Some(validate::describe(ui, args)),
+        Command::Explain(args) => Some(explain::run(ui, args)),
+        Command::Schema(args) => Some(schema::run(ui, args)),
+        _ => None,
+    }
+}
+
 fn dispatch(context: &Context<'_>, command: &Command) -> Result<Exit, CommandError> {
     match command {
         Command::Cascade(args) => cascade::run(context, args),
         Command::Why(args) => why::run(context, args),
         Command::Validate(args) => validate::run(context, args),
+        Command::Lock(args) => lock::run(context, args),
+        Command::Outdated(args) => outdated::run(context, args),
+        Command::Update(args) => update::run(context, args),
         Command::List(args) => list::run(context, args),
         Command::Show(args) => show::run(context, args),
         Command::Graph(args) => graph::run(context, args),
         Command::Adr(args) => adr::run(context, args),
         Command::Axioms(args) => axioms::run(context, args),
+        Command::Explain(args) => explain::run(context.ui, args),
+        Command::Schema(args) => schema::run(context.ui, args),
     }
 }
 

@@ -2,7 +2,7 @@ use super::Format;
 use super::context::{Context, find_layer};
 use super::error::CommandError;
 use super::exit::Exit;
-use crate::report::catalog;
+use crate::report::{catalog, json};
 
 /// Show all about a layer: bases, parents, children, what it provides, what its consumers have to install
 #[derive(Debug, clap::Args)]
@@ -22,7 +22,7 @@ pub fn run(context: &Context<'_>, args: &Args) -> Result<Exit, CommandError> {
     let (_, loaded) = find_layer(&snapshot, &args.layer)?;
     let answer = match args.format {
         Format::Text => catalog::show_text(&snapshot, loaded),
-        Format::Json => catalog::show_json(&snapshot, loaded),
+        Format::Json => json::answer(json::layers::Show::new(&snapshot, loaded)),
     };
     context.ui.answer(&answer)?;
     Ok(Exit::Success)

@@ -8,7 +8,8 @@ use anstyle::{AnsiColor, Style};
 use super::error::CommandError;
 use super::exit::Exit;
 use crate::diag::Diagnostic;
-use crate::report::diagnostics::{self, Texts};
+use crate::report::diagnostics;
+use crate::report::place::Texts;
 
 /// When output is coloured.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]

@@ -1,15 +1,15 @@
 use std::collections::BTreeSet;
 
-use serde_json::json;
-
 use super::Format;
 use super::context::Context;
 use super::error::CommandError;
 use super::exit::Exit;
+use super::explain;
 use super::ui::Ui;
 use crate::checks::{self, CHECKS, Check};
 use crate::diag::{Code, Diagnostic, Severity};
 use crate::model::LayerName;
+use crate::report::json::findings::{Validate, ValidateExplain, ValidateList};
 use crate::report::{self, count, diagnostics, json};
 use crate::snapshot::Snapshot;
 
@@ -30,7 +30,7 @@ pub struct Args {
     /// List the checks with the findings they can have
     #[arg(long, conflicts_with_all = ["only", "check_dag", "explain"])]
     list: bool,
-    /// Explain a finding's code
+    /// Explain a finding's code, as `lamina explain` does
     #[arg(long, value_name = "CODE", conflicts_with_all = ["only", "check_dag"])]
     explain: Option<String>,
     /// How the answer looks
@@ -48,20 +48,10 @@ impl Args {
 /// Answers what needs no catalog.
 pub fn describe(ui: &Ui, args: &Args) -> Result<Exit, CommandError> {
     let answer = match (&args.explain, args.format) {
-        (Some(name), format) => {
-            let code = Code::ALL.iter().find(|code| code.as_str() == name);
-            let names = Code::ALL.iter().map(|code| code.as_str());
-            let code = code.ok_or_else(|| CommandError::unknown("code", name, names))?;
-            explain(*code, format)
-        }
+        (Some(name), Format::Text) => explain::text(explain::find(name)?),
+        (Some(name), Format::Json) => json::answer(ValidateExplain::from(explain::find(name)?)),
         (None, Format::Text) => list_text(),
-        (None, Format::Json) => {
-            let check = |check: &Check| {
-                let codes: Vec<_> = check.codes.iter().map(|code| code_json(*code)).collect();
-                json!({ "check": check.name, "summary": check.summary, "thorough": check.thorough, "codes": codes })
-            };
-            json::answer("validate", json!({ "checks": CHECKS.iter().map(check).collect::<Vec<_>>() }))
-        }
+        (None, Format::Json) => json::answer(ValidateList::all()),
     };
     ui.answer(&answer)?;
     Ok(Exit::Success)
@@ -72,39 +62,12 @@ fn list_text() -> String {
     for check in CHECKS {
         let thorough = if check.thorough { " (with --check-dag)" } else { "" };
         text.push_str(&format!("{}: {}{thorough}\n", check.name, check.summary));
-        let row = |code: &Code| [format!("  {code}"), severity(code.severity()).to_owned(), code.summary().to_owned()];
+        let row = |code: &Code| {
+            [format!("  {code}"), diagnostics::severity(code.severity()).to_owned(), code.summary().to_owned()]
+        };
         text.push_str(&report::table(&check.codes.iter().map(row).collect::<Vec<_>>()));
     }
     text
-}
-
-fn explain(code: Code, format: Format) -> String {
-    match format {
-        Format::Text => {
-            let checks = CHECKS.iter().filter(|check| check.codes.contains(&code)).map(|check| check.name);
-            let checks = checks.collect::<Vec<_>>().join(", ");
-            let severity = severity(code.severity());
-            format!("{code} ({severity}, check {checks})\n\n{}\n\n{}\n", code.summary(), code.explanation())
-        }
-        Format::Json => json::answer("validate", json!({ "explain": code_json(code) })),
-    }
-}
-
-fn code_json(code: Code) -> serde_json::Value {
-    json!({
-        "code": code.as_str(),
-        "severity": severity(code.severity()),
-        "summary": code.summary(),
-        "explanation": code.explanation(),
-    })
-}
-
-fn severity(severity: Severity) -> &'static str {
-    match severity {
-        Severity::Note => "note",
-        Severity::Warning => "warning",
-        Severity::Error => "error",
-    }
 }
 
 pub fn run(context: &Context<'_>, args: &Args) -> Result<Exit, CommandError> {
@@ -118,7 +81,7 @@ pub fn run(context: &Context<'_>, args: &Args) -> Result<Exit, CommandError> {
         false => wanted.contains(check.name),
     };
     let snapshot = context.unchecked_snapshot()?;
-    let ran: Vec<&Check> = CHECKS.iter().filter(is_wanted).collect();
+    let ran: Vec<&'static Check> = CHECKS.iter().filter(is_wanted).collect();
     let findings = diagnostics::sorted(ran.iter().flat_map(|check| check.run(&snapshot)).collect());
     let number = |wanted: Severity| findings.iter().filter(|finding| finding.severity == wanted).count();
     let (errors, warnings) = (number(Severity::Error), number(Severity::Warning));
@@ -143,36 +106,30 @@ pub fn run(context: &Context<'_>, args: &Args) -> Result<Exit, CommandError> {
         }
         Format::Json => {
             let texts = |file: &str| context.text(&snapshot, file);
-            let body = json!({
-                "checks": ran.iter().map(|check| check.name).collect::<Vec<_>>(),
-                "findings": findings.iter().map(|finding| diagnostics::json(finding, &texts)).collect::<Vec<_>>(),
-                "errors": errors,
-                "warnings": warnings,
-                "layers": snapshot.names().len(),
-                "waves": waves,
-            });
-            context.ui.answer(&json::answer("validate", body))?;
+            let layers = snapshot.names().len();
+            let answer = Validate::new(&ran, &findings, &texts, layers, &waves);
+            context.ui.answer(&json::answer(answer))?;
         }
     }
     Ok(if errors == 0 { Exit::Success } else { Exit::Invalid })
 }
 
-fn text(context: &Context<'_>, snapshot: &Snapshot, findings: &[Diagnostic], waves: &[Vec<&str>]) -> String {
+fn text(context: &Context<'_>, snapshot: &Snapshot, findings: &[Diagnostic], waves: &[Vec<&LayerName>]) -> String {
     let texts = |file: &str| context.text(snapshot, file);
     let color = context.ui.answer_color();
     let mut text: String = findings.iter().map(|finding| diagnostics::text(finding, &texts, color) + "\n\n").collect();
     for (number, wave) in waves.iter().enumerate() {
-        text.push_str(&format!("wave {}: {}\n", number + 1, wave.join(" ")));
+        let names: Vec<&str> = wave.iter().map(|name| name.as_str()).collect();
+        text.push_str(&format!("wave {}: {}\n", number + 1, names.join(" ")));
     }
     text
 }
 
 /// The order of building, where it was asked for and exists.
-fn waves(snapshot: &Snapshot, wanted: bool) -> Vec<Vec<&str>> {
+fn waves(snapshot: &Snapshot, wanted: bool) -> Vec<Vec<&LayerName>> {
     if !wanted {
         return Vec::new();
     }
     let all = snapshot.graph.names().cloned().collect();
-    let waves = snapshot.graph.waves(&all);
-    waves.into_iter().map(|wave| wave.into_iter().map(LayerName::as_str).collect()).collect()
+    snapshot.graph.waves(&all)
 }

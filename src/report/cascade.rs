@@ -1,11 +1,11 @@
 //! A cascade as text, names, waves and JSON.
 
-use rayon::prelude::*;
-use serde_json::{Value, json};
+use std::collections::BTreeSet;
 
 use super::reason;
 use super::{count, json, table};
 use crate::cascade::Cascade;
+use crate::lock::Move;
 use crate::model::{LayerName, RelPath};
 use crate::snapshot::Snapshot;
 
@@ -27,6 +27,8 @@ pub struct Unaffecting {
 pub struct CascadeReport<'a> {
     /// The catalog as it is now.
     pub snapshot: &'a Snapshot,
+    /// The revision that it is compared with, where it is compared with one that can be read.
+    pub old: Option<&'a Snapshot>,
     /// What is stale.
     pub cascade: &'a Cascade,
     /// What of it is wanted, in waves of building.
@@ -42,6 +44,16 @@ pub struct CascadeReport<'a> {
 }
 
 impl CascadeReport<'_> {
+    /// The layers that are wanted.
+    pub fn selected(&self) -> BTreeSet<LayerName> {
+        self.waves.iter().flatten().map(|name| (*name).clone()).collect()
+    }
+
+    /// The locked images that moved since the other revision.
+    pub fn moves(&self) -> Vec<Move<'_>> {
+        self.old.map(|old| self.snapshot.lock.moves_since(&old.lock)).unwrap_or_default()
+    }
+
     /// A line a layer: its name, and the way from a change to it.
     pub fn text(&self) -> String {
         let row = |name: &LayerName| [name.to_string(), reason::chain(self.cascade, name, self.verbose)];
@@ -65,47 +77,7 @@ impl CascadeReport<'_> {
 
     /// Everything, as JSON.
     pub fn json(&self) -> String {
-        let waves = self.waves;
-        let fingerprints = self.snapshot.fingerprints();
-        let layer = |wave: usize, name: &LayerName| {
-            let reached = &self.cascade.reached[name];
-            let chain = self.cascade.chain(name);
-            let step = |(edge, layer): &(crate::model::EdgeKind, &LayerName)| json!({ "layer": layer.as_str(), "edge": edge.as_str() });
-            json!({
-                "layer": name.as_str(),
-                "class": self.snapshot.layer(name).map(|layer| layer.class.as_str()),
-                "wave": wave + 1,
-                "distance": reached.distance,
-                "fingerprint": fingerprints.get(name).map(|fingerprint| fingerprint.to_string()),
-                "reason": reason::chain(self.cascade, name, false),
-                "changes": self.cascade.changed.get(name).into_iter().flatten().map(reason::change_json).collect::<Vec<_>>(),
-                "via": reached.via.iter().map(|via| json!({ "layer": via.parent.as_str(), "edge": via.edge.as_str() })).collect::<Vec<_>>(),
-                "origin": chain.as_ref().map(|chain| chain.origin.as_str()),
-                "chain": chain.as_ref().map(|chain| chain.steps.iter().map(step).collect::<Vec<_>>()),
-            })
-        };
-        let numbered: Vec<(usize, &LayerName)> =
-            waves.iter().enumerate().flat_map(|(wave, names)| names.iter().map(move |name| (wave, *name))).collect();
-        let affected: Vec<Value> = numbered.into_par_iter().map(|(wave, name)| layer(wave, name)).collect();
-        let paths = self.unaffecting;
-        let path = |path: &RelPath| Value::from(path.as_str());
-        let body = json!({
-            "catalog": self.snapshot.catalog.config.as_ref().map(|config| &config.name),
-            "since": self.since,
-            "until": self.until,
-            "affected": affected,
-            "waves": waves.iter().map(|wave| wave.iter().map(|name| name.as_str()).collect::<Vec<_>>()).collect::<Vec<_>>(),
-            "removed": self.cascade.removed.iter().map(LayerName::as_str).collect::<Vec<_>>(),
-            "layers": self.snapshot.graph.names().len(),
-            "unlocked": self.snapshot.unlocked().iter().map(ToString::to_string).collect::<Vec<_>>(),
-            "paths": {
-                "outside": paths.outside,
-                "ignored": paths.ignored.iter().map(|(file, glob)| json!({ "path": path(file), "glob": glob })).collect::<Vec<_>>(),
-                "not_built": paths.not_built.iter().map(|(file, why)| json!({ "path": path(file), "why": why })).collect::<Vec<_>>(),
-                "unclaimed": paths.unclaimed.iter().map(path).collect::<Vec<_>>(),
-            },
-        });
-        json::answer("cascade", body)
+        json::answer(json::cascade::Cascade::new(self))
     }
 
     /// What is said beside the answer: how much is affected, what is not locked, which paths meant nothing.

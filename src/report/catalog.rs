@@ -1,14 +1,12 @@
-//! Layers, decisions and axioms.
+//! Layers, decisions and axioms, for people.
 
 use std::fmt::Write;
 
-use serde_json::{Value, json};
-
-use super::{count, enumeration, json, table, with_roles};
+use super::{count, enumeration, table, with_roles};
 use crate::catalog::{LoadedAdr, LoadedLayer};
-use crate::checks::ConstraintState;
-use crate::model::{self, AdrStatus, Axiom, ConstraintSeverity, EdgeKind, LayerName};
-use crate::snapshot::{Inherited, Snapshot};
+use crate::checks::{self, ConstraintState, Holds};
+use crate::model::{self, AdrStatus, Axiom, ConstraintSeverity, LayerName};
+use crate::snapshot::Snapshot;
 
 /// A line a layer.
 pub fn list_text(layers: &[&LoadedLayer]) -> String {
@@ -22,32 +20,6 @@ pub fn list_text(layers: &[&LoadedLayer]) -> String {
 /// A text in one line.
 fn one_line(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
-}
-
-/// The layers as JSON.
-pub fn list_json(snapshot: &Snapshot, layers: &[&LoadedLayer]) -> String {
-    let layers: Vec<Value> = layers.iter().map(|loaded| brief(snapshot, loaded)).collect();
-    json::answer("list", json!({ "layers": layers }))
-}
-
-fn brief(snapshot: &Snapshot, loaded: &LoadedLayer) -> Value {
-    let layer = &loaded.layer;
-    let edges: Vec<Value> = layer
-        .edges()
-        .map(|edge| match edge.base {
-            model::Base::Layer(name) => json!({ "edge": edge.kind.as_str(), "layer": name.as_str() }),
-            model::Base::Image(image) => json!({ "edge": edge.kind.as_str(), "image": image.familiar() }),
-        })
-        .collect();
-    json!({
-        "layer": layer.name.as_str(),
-        "class": layer.class.as_str(),
-        "summary": layer.summary,
-        "path": loaded.folder.as_str(),
-        "dockerfile": layer.build.dockerfile.as_str(),
-        "edges": edges,
-        "fingerprint": snapshot.fingerprints().get(&layer.name).map(|fingerprint| fingerprint.to_string()),
-    })
 }
 
 /// All about a layer, for people.
@@ -69,7 +41,8 @@ pub fn show_text(snapshot: &Snapshot, loaded: &LoadedLayer) -> String {
     row("children", enumeration(&with_roles(snapshot.graph.children(&layer.name))));
     row(
         "tools",
-        tools(snapshot, loaded)
+        snapshot
+            .tools(&layer.name)
             .iter()
             .map(|tool| format!("{}{}", tool.what.name, from(tool.from)))
             .collect::<Vec<_>>()
@@ -103,11 +76,12 @@ pub fn show_text(snapshot: &Snapshot, loaded: &LoadedLayer) -> String {
     row(
         "resources",
         format!(
-            "{}, {} MiB of memory, {} MiB of disk, {}",
+            "{}, {} MiB of memory, {} MiB of disk, {}{}",
             count(usize::try_from(resources.cpu).unwrap_or(usize::MAX), "processor"),
             resources.memory_mb,
             resources.disk_mb,
             count(usize::try_from(resources.time_budget_min).unwrap_or(usize::MAX), "minute"),
+            resources.expected_min.map(|min| format!(" ({min} expected)")).unwrap_or_default(),
         ),
     );
     let fingerprint = snapshot.fingerprints().get(&layer.name);
@@ -117,36 +91,6 @@ pub fn show_text(snapshot: &Snapshot, loaded: &LoadedLayer) -> String {
         let _ = write!(text, "\n{}\n", docs.trim_end());
     }
     text
-}
-
-fn tools<'a>(snapshot: &'a Snapshot, loaded: &LoadedLayer) -> Vec<Inherited<'a, model::Tool>> {
-    snapshot.tools(&loaded.layer.name)
-}
-
-/// All about a layer, as JSON.
-pub fn show_json(snapshot: &Snapshot, loaded: &LoadedLayer) -> String {
-    let layer = &loaded.layer;
-    let related = |related: Vec<(&LayerName, EdgeKind)>| -> Vec<Value> {
-        related.into_iter().map(|(name, kind)| json!({ "layer": name.as_str(), "edge": kind.as_str() })).collect()
-    };
-    let image = |(kind, image): (EdgeKind, &model::ImageRef)| {
-        json!({
-            "edge": kind.as_str(),
-            "image": image.to_string(),
-            "digest": snapshot.lock.get(image).map(|locked| locked.digest.as_str()),
-        })
-    };
-    let dep = |dep: &Inherited<'_, model::NativeDep>| json!({ "package": dep.what.package, "library": dep.what.library, "source": dep.what.source.as_str(), "from": dep.from.as_str() });
-    let tool = |tool: &Inherited<'_, model::Tool>| json!({ "name": tool.what.name, "version": tool.what.version, "from": tool.from.as_str() });
-    let mut body = brief(snapshot, loaded);
-    body["images"] = layer.images().map(image).collect();
-    body["parents"] = related(snapshot.graph.parents(&layer.name)).into();
-    body["children"] = related(snapshot.graph.children(&layer.name)).into();
-    body["consumers_install"] = snapshot.run_time_deps(&layer.name).iter().map(dep).collect();
-    body["tools"] = tools(snapshot, loaded).iter().map(tool).collect();
-    body["imports"] = loaded.imports.iter().map(|path| Value::from(path.as_str())).collect();
-    body["workflow"] = model::to_value(layer);
-    json::answer("show", body)
 }
 
 fn status(status: AdrStatus) -> &'static str {
@@ -164,11 +108,11 @@ fn severity(severity: ConstraintSeverity) -> &'static str {
     }
 }
 
-fn state(state: &ConstraintState<'_>) -> &'static str {
-    match (state.checked, state.findings.is_empty()) {
-        (false, _) => "not-checked",
-        (true, true) => "holds",
-        (true, false) => "broken",
+fn state(holds: Holds) -> &'static str {
+    match holds {
+        Holds::Yes => "holds",
+        Holds::No => "broken",
+        Holds::NotChecked => "not-checked",
     }
 }
 
@@ -176,7 +120,7 @@ fn state(state: &ConstraintState<'_>) -> &'static str {
 pub fn adrs_text(adrs: &[LoadedAdr], states: &[ConstraintState<'_>]) -> String {
     let row = |loaded: &LoadedAdr| {
         let own: Vec<_> = states.iter().filter(|state| state.adr.adr.id == loaded.adr.id).collect();
-        let broken = own.iter().filter(|own| state(own) == "broken").count();
+        let broken = own.iter().filter(|own| own.holds() == Holds::No).count();
         let constraints = match broken {
             0 => count(own.len(), "constraint"),
             broken => format!("{broken} of {} broken", count(own.len(), "constraint")),
@@ -199,7 +143,7 @@ pub fn adr_text(loaded: &LoadedAdr, states: &[ConstraintState<'_>]) -> String {
     for constraint in states {
         let kind = severity(constraint.constraint.severity);
         let claim = constraint.constraint.claim.trim();
-        let _ = writeln!(text, "  {}  {} ({kind}): {claim}", state(constraint), constraint.constraint.id);
+        let _ = writeln!(text, "  {}  {} ({kind}): {claim}", state(constraint.holds()), constraint.constraint.id);
         for finding in &constraint.findings {
             let _ = writeln!(text, "    {}", finding.message);
         }
@@ -211,67 +155,12 @@ fn indented(text: &str) -> String {
     text.trim().lines().map(|line| format!("  {}", line.trim_end())).collect::<Vec<_>>().join("\n")
 }
 
-/// Decisions as JSON, with the state of each constraint.
-pub fn adrs_json(adrs: &[LoadedAdr], states: &[ConstraintState<'_>]) -> String {
-    let constraint = |constraint: &ConstraintState<'_>| {
-        json!({
-            "id": constraint.constraint.id,
-            "severity": severity(constraint.constraint.severity),
-            "claim": constraint.constraint.claim,
-            "state": state(constraint),
-            "findings": constraint.findings.iter().map(|finding| finding.message.as_str()).collect::<Vec<_>>(),
-        })
-    };
-    let adr = |loaded: &LoadedAdr| {
-        let adr = &loaded.adr;
-        let own = states.iter().filter(|state| state.adr.adr.id == adr.id);
-        json!({
-            "id": adr.id,
-            "title": adr.title,
-            "status": status(adr.status),
-            "date": adr.date,
-            "file": loaded.file.as_str(),
-            "context": adr.context.trim(),
-            "decision": adr.decision.trim(),
-            "consequences": adr.consequences,
-            "constraints": own.map(constraint).collect::<Vec<_>>(),
-        })
-    };
-    json::answer("adr", json!({ "adrs": adrs.iter().map(adr).collect::<Vec<_>>() }))
-}
-
-/// The state of an axiom: that of all constraints of the decisions that enforce it.
-fn axiom_state(axiom: &Axiom, states: &[ConstraintState<'_>]) -> &'static str {
-    let own: Vec<_> = states.iter().filter(|state| axiom.adrs.contains(&state.adr.adr.id)).map(state).collect();
-    if own.contains(&"broken") {
-        "broken"
-    } else if own.contains(&"holds") {
-        "holds"
-    } else {
-        "not-checked"
-    }
-}
-
 /// The axioms, for people.
 pub fn axioms_text(axioms: &[Axiom], states: &[ConstraintState<'_>]) -> String {
     let axiom = |axiom: &Axiom| {
         let adrs = if axiom.adrs.is_empty() { String::new() } else { format!(", ADR {}", axiom.adrs.join(", ")) };
-        let state = axiom_state(axiom, states);
+        let state = state(checks::axiom_holds(axiom, states));
         format!("{} ({state}{adrs})\n  {}\n  {}\n", axiom.id, axiom.statement.trim(), axiom.rationale.trim())
     };
     axioms.iter().map(axiom).collect::<Vec<_>>().join("\n")
-}
-
-/// The axioms as JSON.
-pub fn axioms_json(axioms: &[Axiom], states: &[ConstraintState<'_>]) -> String {
-    let axiom = |axiom: &Axiom| {
-        json!({
-            "id": axiom.id,
-            "statement": axiom.statement.trim(),
-            "rationale": axiom.rationale.trim(),
-            "adrs": axiom.adrs,
-            "state": axiom_state(axiom, states),
-        })
-    };
-    json::answer("axioms", json!({ "axioms": axioms.iter().map(axiom).collect::<Vec<_>>() }))
 }

@@ -1,17 +1,11 @@
-//! Findings as text with the lines they are about, and as JSON.
+//! Findings as text, with the lines they are about.
 
 use std::sync::Arc;
 
 use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet};
-use serde::Serialize;
 
-use crate::diag::{Diagnostic, Label, Severity};
-
-/// Gives the text of a file by the name that labels call it.
-pub type Texts<'a> = dyn Fn(&str) -> Option<Arc<str>> + 'a;
-
-/// Lines longer than this are not shown: nobody reads them.
-const LONGEST_LINE: usize = 1000;
+use super::place::{LONGEST_LINE, Texts, boundary, position};
+use crate::diag::{Diagnostic, Severity};
 
 /// Findings in order of their place. What several layers share, because it is a mistake in a file that they
 /// import, is told once.
@@ -38,6 +32,15 @@ pub fn sorted(mut findings: Vec<Diagnostic>) -> Vec<Diagnostic> {
 /// Whether two findings differ at most in the layer that they were found by.
 fn is_same(a: &Diagnostic, b: &Diagnostic) -> bool {
     a.code == b.code && a.message == b.message && a.labels == b.labels && a.file == b.file && a.help == b.help
+}
+
+/// A severity as a word.
+pub fn severity(severity: Severity) -> &'static str {
+    match severity {
+        Severity::Note => "note",
+        Severity::Warning => "warning",
+        Severity::Error => "error",
+    }
 }
 
 /// A finding for people.
@@ -89,78 +92,4 @@ pub fn text(finding: &Diagnostic, texts: &Texts<'_>, color: bool) -> String {
     }
     let renderer = if color { Renderer::styled() } else { Renderer::plain() };
     renderer.render(&[group])
-}
-
-/// A finding as JSON.
-#[derive(Debug, Serialize)]
-pub struct JsonFinding<'a> {
-    code: &'static str,
-    severity: Severity,
-    message: &'a str,
-    file: Option<&'a str>,
-    layer: Option<&'a str>,
-    field: Option<&'a str>,
-    labels: Vec<JsonLabel<'a>>,
-    notes: &'a [String],
-    help: &'a [String],
-}
-
-#[derive(Debug, Serialize)]
-struct JsonLabel<'a> {
-    file: &'a str,
-    message: &'a str,
-    start: Option<JsonPosition>,
-    end: Option<JsonPosition>,
-    /// The line of the start, as it stands in the file.
-    snippet: Option<String>,
-}
-
-#[derive(Debug, Serialize)]
-struct JsonPosition {
-    offset: usize,
-    line: usize,
-    column: usize,
-}
-
-/// A finding as JSON.
-pub fn json<'a>(finding: &'a Diagnostic, texts: &Texts<'_>) -> JsonFinding<'a> {
-    let label = |label: &'a Label| {
-        let source = texts(&label.file);
-        let place = |offset: usize| {
-            let (line, column) = position(source.as_deref()?, offset);
-            Some(JsonPosition { offset, line, column })
-        };
-        let start = place(label.span.start);
-        let line = start.as_ref().and_then(|start| source.as_deref()?.lines().nth(start.line - 1));
-        let snippet = line.map(|line| line.chars().take(LONGEST_LINE).collect());
-        JsonLabel { file: &label.file, message: &label.message, end: place(label.span.end), start, snippet }
-    };
-    JsonFinding {
-        code: finding.code.as_str(),
-        severity: finding.severity,
-        message: &finding.message,
-        file: finding.main_file(),
-        layer: finding.layer.as_deref(),
-        field: finding.field.as_deref(),
-        labels: finding.labels.iter().map(label).collect(),
-        notes: &finding.notes,
-        help: &finding.help,
-    }
-}
-
-/// The nearest character's start at or before an offset.
-fn boundary(text: &str, offset: usize) -> usize {
-    let mut offset = offset.min(text.len());
-    while !text.is_char_boundary(offset) {
-        offset -= 1;
-    }
-    offset
-}
-
-/// Line and column of an offset, both from 1; the column counts characters.
-fn position(text: &str, offset: usize) -> (usize, usize) {
-    let before = &text[..boundary(text, offset)];
-    let line = before.matches('\n').count() + 1;
-    let column = before.rsplit('\n').next().unwrap_or(before).chars().count() + 1;
-    (line, column)
 }

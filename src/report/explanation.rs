@@ -2,8 +2,6 @@
 
 use std::sync::Arc;
 
-use serde_json::{Value, json};
-
 use super::{count, json, reason};
 use crate::cascade::Cascade;
 use crate::model::{Change, ContextChange, LayerName, RelPath};
@@ -27,9 +25,9 @@ pub struct Explanation<'a> {
     pub since: &'a str,
 }
 
-impl Explanation<'_> {
+impl<'a> Explanation<'a> {
     /// The changed layers that the layer depends on, itself included, nearest first.
-    fn origins(&self) -> Vec<&LayerName> {
+    pub fn origins(&self) -> Vec<&'a LayerName> {
         let mut origins = Vec::new();
         let mut open = std::collections::VecDeque::from([self.layer]);
         let mut seen = std::collections::BTreeSet::from([self.layer]);
@@ -127,24 +125,6 @@ impl Explanation<'_> {
 
     /// Everything, as JSON.
     pub fn json(&self) -> String {
-        let name = self.layer;
-        let reached = self.cascade.reached.get(name);
-        let fingerprint = |snapshot: &Snapshot| snapshot.fingerprints().get(name).map(|value| value.to_string());
-        let (before, now) = (self.old.and_then(fingerprint), fingerprint(self.new));
-        let via = reached.map(|reached| reached.via.as_slice()).unwrap_or_default();
-        let origin = |origin: &LayerName| {
-            let changes: Vec<Value> = self.cascade.changed[origin].iter().map(reason::change_json).collect();
-            json!({ "layer": origin.as_str(), "changes": changes })
-        };
-        let body = json!({
-            "layer": name.as_str(),
-            "since": self.since,
-            "affected": reached.is_some(),
-            "reason": reached.map(|_| reason::chain(self.cascade, name, false)),
-            "fingerprint": { "old": before, "new": now },
-            "via": via.iter().map(|via| json!({ "layer": via.parent.as_str(), "edge": via.edge.as_str() })).collect::<Vec<_>>(),
-            "origins": self.origins().into_iter().map(origin).collect::<Vec<_>>(),
-        });
-        json::answer("why", body)
+        json::answer(json::why::Why::new(self))
     }
 }

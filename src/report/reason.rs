@@ -1,6 +1,4 @@
-//! Reasons in words, and as JSON.
-
-use serde_json::{Value, json};
+//! Reasons in words.
 
 use crate::cascade::Cascade;
 use crate::model::{Change, Digest, LayerName};
@@ -36,37 +34,6 @@ pub fn change(change: &Change) -> String {
 /// Enough of a digest for people to tell two apart.
 fn short(digest: &Digest) -> &str {
     digest.as_str().get(..19).unwrap_or(digest.as_str())
-}
-
-/// What changed, as JSON: a code, the words, and what belongs to the code.
-pub fn change_json(reason: &Change) -> Value {
-    let mut value = json!({ "code": reason.code(), "text": change(reason) });
-    match reason {
-        Change::Named | Change::New | Change::OldUnreadable => {}
-        Change::Workflow { file }
-        | Change::Import { file }
-        | Change::Dockerfile { file }
-        | Change::Lock { file }
-        | Change::Unclaimed { file } => value["file"] = file.as_str().into(),
-        Change::Field { path, old, new } => {
-            // The texts are JSON themselves.
-            let parse = |text: &Option<String>| text.as_ref().and_then(|text| serde_json::from_str(text).ok());
-            value["field"] = path.as_str().into();
-            value["old"] = parse(old).unwrap_or(Value::Null);
-            value["new"] = parse(new).unwrap_or(Value::Null);
-        }
-        Change::Context { file, change } => {
-            value["file"] = file.as_str().into();
-            value["change"] = change.as_str().into();
-        }
-        Change::Image { edge, image, old, new } => {
-            value["edge"] = edge.as_str().into();
-            value["image"] = image.to_string().into();
-            value["old"] = old.as_ref().map(Digest::as_str).into();
-            value["new"] = new.as_ref().map(Digest::as_str).into();
-        }
-    }
-    value
 }
 
 /// Why a layer is stale, from the change to the layer: `layers/rust/Dockerfile changed → rust → wasm (build base)`.

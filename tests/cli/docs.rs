@@ -8,7 +8,8 @@ use lamina::diag::Code;
 
 use crate::workshop::{RUST, Workshop};
 
-const COMMANDS: [&str; 8] = ["cascade", "why", "validate", "list", "show", "graph", "adr", "axioms"];
+const COMMANDS: [&str; 10] =
+    ["cascade", "why", "validate", "explain", "list", "show", "graph", "adr", "axioms", "schema"];
 
 fn ask(args: &[&str]) -> crate::workshop::Run {
     // None of these questions needs a catalog.
@@ -73,11 +74,20 @@ fn each_code_explains_itself() {
         let shown = ask(&["validate", "--explain", code.as_str()]).answer(0);
         assert!(shown.starts_with(&format!("{code} (")), "{shown}");
         assert!(shown.ends_with(&format!("\n\n{summary}\n\n{explanation}\n")), "{shown}");
-        let json = ask(&["validate", "--explain", code.as_str(), "--format", "json"]).json(0);
-        assert_eq!(json["explain"]["code"], code.as_str());
+        ask(&["explain", code.as_str()]).stdout(&shown).success();
+        let option = ask(&["validate", "--explain", code.as_str(), "--format", "json"]).json(0);
+        let command = ask(&["explain", code.as_str(), "--format", "json"]).json(0);
+        for field in ["code", "severity", "summary", "explanation"] {
+            assert_eq!(option["explain"][field], command[field], "{code}");
+        }
+        let checks = CHECKS.iter().filter(|check| check.codes.contains(code)).map(|check| check.name);
+        assert_eq!(command["checks"], serde_json::json!(checks.collect::<Vec<_>>()), "{code}");
     }
-    ask(&["validate", "--explain", "from-undeclare"])
-        .stderr("error: there is no code `from-undeclare`\nhint: did you mean `from-undeclared`?\n")
+    for args in [&["validate", "--explain", "from-undeclare"][..], &["explain", "from-undeclare"]] {
+        ask(args).stderr("error: there is no code `from-undeclare`\nhint: did you mean `from-undeclared`?\n").code(2);
+    }
+    ask(&["explain", "nothing-like-it"])
+        .stderr("error: there is no code `nothing-like-it`\nhint: `lamina validate --list` lists all codes\n")
         .code(2);
 }
 

@@ -7,6 +7,7 @@ use lamina::dockerfile::Dockerfile;
 use lamina::lock::Lock;
 use lamina::model::{Digest, ImageRef, LayerName, Platform, RelPath};
 use lamina::report::diagnostics;
+use lamina::report::json::findings::Finding;
 use lamina::tree::Ignore;
 use proptest::prelude::*;
 use proptest::sample::Index;
@@ -123,7 +124,7 @@ proptest! {
         }
         let texts = |_: &str| Some(Arc::from(text.as_str()));
         prop_assert!(diagnostics::text(&finding, &texts, color).contains("a message"));
-        let json = serde_json::to_value(diagnostics::json(&finding, &texts)).unwrap();
+        let json = serde_json::to_value(Finding::new(&finding, &texts)).unwrap();
         prop_assert!(json["labels"][0]["start"]["line"].as_u64().unwrap() >= 1);
     }
 }

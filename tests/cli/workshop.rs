@@ -56,6 +56,9 @@ impl Workshop {
         let shop = Self::bare(folder);
         for schema in fs::read_dir(manifest_folder().join("schemas")).unwrap() {
             let schema = schema.unwrap();
+            if schema.path().is_dir() {
+                continue;
+            }
             let text = fs::read_to_string(schema.path()).unwrap();
             shop.file(&format!("schemas/{}", schema.file_name().to_str().unwrap()), &text);
         }

@@ -1,0 +1,53 @@
+use super::Format;
+use super::error::CommandError;
+use super::exit::Exit;
+use super::ui::Ui;
+use crate::checks;
+use crate::diag::Code;
+use crate::report::json::findings::Explain;
+use crate::report::{diagnostics, json};
+
+/// Explain a finding's code: what it means, why it matters, what to do
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  lamina explain from-undeclared
+  lamina explain cycle --format json
+
+`lamina validate --list` lists all codes.")]
+pub struct Args {
+    /// The code, as a finding shows it in brackets
+    code: String,
+    /// How the answer looks
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
+}
+
+/// Needs no catalog.
+pub fn run(ui: &Ui, args: &Args) -> Result<Exit, CommandError> {
+    let code = find(&args.code)?;
+    let answer = match args.format {
+        Format::Text => text(code),
+        Format::Json => json::answer(Explain::from(code)),
+    };
+    ui.answer(&answer)?;
+    Ok(Exit::Success)
+}
+
+/// A code by the name that was typed.
+///
+/// # Errors
+/// When there is none, with the one that was most likely meant.
+pub fn find(name: &str) -> Result<Code, CommandError> {
+    let code = Code::ALL.iter().find(|code| code.as_str() == name);
+    let names = Code::ALL.iter().map(|code| code.as_str());
+    code.copied().ok_or_else(|| {
+        CommandError::unknown("code", name, names).hint_if_none("`lamina validate --list` lists all codes")
+    })
+}
+
+/// A code for people.
+pub fn text(code: Code) -> String {
+    let checks = checks::of(code).map(|check| check.name).collect::<Vec<_>>().join(", ");
+    let severity = diagnostics::severity(code.severity());
+    format!("{code} ({severity}, check {checks})\n\n{}\n\n{}\n", code.summary(), code.explanation())
+}

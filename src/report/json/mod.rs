@@ -1,0 +1,55 @@
+//! JSON answers: one type for each, written by hand, so that no type of the domain becomes the public format by
+//! accident. The comments on fields are the descriptions of the published schemas (`schemas/json/`), and docs/json.md
+//! says the same. Fields are added; none changes its meaning or goes without another [`VERSION`].
+//!
+//! A new answer is a type with [`Answer`], and a line in [`SHAPES`].
+
+pub mod cascade;
+mod change;
+pub mod decisions;
+pub mod findings;
+pub mod graph;
+pub mod layers;
+pub mod pins;
+pub mod schema;
+pub mod update;
+pub mod why;
+mod words;
+mod workflow;
+
+use schemars::JsonSchema;
+use serde::Serialize;
+
+pub use schema::{SHAPES, Shape};
+
+/// The version of the JSON answers. It changes when a field changes its meaning or goes.
+pub const VERSION: u32 = 1;
+
+/// What a command has to say in JSON, behind the two fields that every answer begins with.
+pub trait Answer: Serialize + JsonSchema {
+    /// The name of its schema: `cascade`, `validate-list`.
+    const NAME: &'static str;
+    /// The command that gives it.
+    const COMMAND: &'static str = Self::NAME;
+}
+
+/// An answer as text: the version, the command, then what the command has to say.
+pub fn answer<A: Answer>(answer: A) -> String {
+    #[derive(Serialize)]
+    struct Whole<'a, A> {
+        version: u32,
+        command: &'static str,
+        #[serde(flatten)]
+        answer: &'a A,
+    }
+    let text = to_text(&Whole { version: VERSION, command: A::COMMAND, answer: &answer });
+    // An answer about thousands of layers has a million parts, which the end of the process takes down at once.
+    std::mem::forget(answer);
+    text
+}
+
+/// Indented, with a line end.
+pub fn to_text<T: Serialize>(value: &T) -> String {
+    // Types with text keys always have a JSON form.
+    serde_json::to_string_pretty(value).unwrap_or_default() + "\n"
+}

@@ -1,0 +1,153 @@
+//! The JSON Schemas of the answers, made from the types that are written.
+
+use schemars::generate::SchemaSettings;
+use schemars::transform::RecursiveTransform;
+use schemars::{JsonSchema, Schema};
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+
+use super::cascade::Cascade;
+use super::decisions::{Adrs, Axioms};
+use super::findings::{Explain, Validate, ValidateExplain, ValidateList};
+use super::graph::Graph;
+use super::layers::{List, Show};
+use super::pins::{Lock, Outdated};
+use super::update::Update;
+use super::why::Why;
+use super::{Answer, VERSION};
+
+/// All answers, by the name of their schema.
+pub static SHAPES: &[Shape] = &[
+    Shape::of::<Adrs<'_>>(),
+    Shape::of::<Axioms<'_>>(),
+    Shape::of::<Cascade<'_>>(),
+    Shape::of::<Explain>(),
+    Shape::of::<Graph<'_>>(),
+    Shape::of::<List<'_>>(),
+    Shape::of::<Lock<'_>>(),
+    Shape::of::<Outdated<'_>>(),
+    Shape::of::<Schemas>(),
+    Shape::of::<Show<'_>>(),
+    Shape::of::<Update<'_>>(),
+    Shape::of::<Validate<'_>>(),
+    Shape::of::<ValidateExplain>(),
+    Shape::of::<ValidateList>(),
+    Shape::of::<Why<'_>>(),
+];
+
+/// The shape of an answer.
+#[derive(Debug)]
+pub struct Shape {
+    /// The name of its schema.
+    pub name: &'static str,
+    schema: fn(&str) -> Map<String, Value>,
+}
+
+impl Shape {
+    /// The shape of an answer.
+    pub const fn of<A: Answer>() -> Self {
+        Self { name: A::NAME, schema: with_head::<A> }
+    }
+
+    /// A shape that another program asks for: without the two fields that lamina's own answers begin with.
+    pub const fn foreign<T: JsonSchema>(name: &'static str) -> Self {
+        Self { name, schema: schema::<T> }
+    }
+
+    /// The shape of this name.
+    pub fn find(name: &str) -> Option<&'static Self> {
+        SHAPES.iter().find(|shape| shape.name == name)
+    }
+
+    /// Its JSON Schema, of draft 2020-12.
+    pub fn schema(&self) -> Value {
+        (self.schema)(self.name).into()
+    }
+
+    /// What identifies the schema: `urn:lamina:json:v1:cascade`.
+    pub fn id(&self) -> String {
+        id(self.name)
+    }
+
+    /// What it describes, in a line.
+    pub fn summary(&self) -> String {
+        let schema = (self.schema)(self.name);
+        schema.get("description").and_then(Value::as_str).unwrap_or_default().to_owned()
+    }
+}
+
+fn id(name: &str) -> String {
+    format!("urn:lamina:json:v{VERSION}:{name}")
+}
+
+/// The schema of a type, with what identifies it before all the rest.
+fn schema<T: JsonSchema>(name: &str) -> Map<String, Value> {
+    let simplified = RecursiveTransform(|schema: &mut Schema| {
+        // The names that Rust gives to the sizes of numbers are no formats that validators know.
+        schema.remove("format");
+        // Fields are added at any time.
+        if schema.get("additionalProperties") == Some(&Value::Bool(false)) {
+            schema.remove("additionalProperties");
+        }
+    });
+    let settings = SchemaSettings::draft2020_12().for_serialize().with_transform(simplified);
+    let mut own = settings.into_generator().into_root_schema_for::<T>();
+    own.insert("$id".to_owned(), id(name).into());
+    own.insert("title".to_owned(), format!("lamina's JSON answer {name}, version {VERSION}").into());
+    let first = ["$schema", "$id", "title", "description", "type"];
+    let mut schema: Map<String, Value> =
+        first.iter().filter_map(|keyword| Some(((*keyword).to_owned(), own.remove(*keyword)?))).collect();
+    schema.extend(own.as_object().cloned().unwrap_or_default());
+    schema
+}
+
+/// The schema of an answer, with the two fields that all begin with.
+fn with_head<A: Answer>(name: &str) -> Map<String, Value> {
+    let mut schema = schema::<A>(name);
+    let mut properties = json!({
+        "version": { "type": "integer", "const": VERSION, "description": "The version of the answers." },
+        "command": { "type": "string", "const": A::COMMAND, "description": "The command that was run." },
+    });
+    let mut required = json!(["version", "command"]);
+    if let (Some(all), Some(Value::Object(own))) = (properties.as_object_mut(), schema.get("properties").cloned()) {
+        all.extend(own);
+    }
+    if let (Some(all), Some(Value::Array(own))) = (required.as_array_mut(), schema.get("required").cloned()) {
+        all.extend(own);
+    }
+    // A map keeps the places of members that are replaced.
+    schema.insert("properties".to_owned(), properties);
+    schema.insert("required".to_owned(), required);
+    schema
+}
+
+/// The JSON Schemas of the answers.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Schemas {
+    /// The schemas by name.
+    schemas: Vec<Named>,
+}
+
+/// The schema of an answer.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Schema")]
+struct Named {
+    /// Its name, as `lamina schema` takes it.
+    schema: &'static str,
+    /// What identifies it: its `$id`.
+    id: String,
+    /// What it describes, in a line.
+    summary: String,
+}
+
+impl Answer for Schemas {
+    const NAME: &'static str = "schema";
+}
+
+impl Schemas {
+    /// All schemas.
+    pub fn all() -> Self {
+        let named = |shape: &Shape| Named { schema: shape.name, id: shape.id(), summary: shape.summary() };
+        Self { schemas: SHAPES.iter().map(named).collect() }
+    }
+}

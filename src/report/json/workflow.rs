@@ -1,0 +1,252 @@
+//! An evaluated workflow, with the names of `schemas/workflow.ncl`. Fields without a value are left out.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use super::words::{Base, Class};
+use crate::model;
+
+/// A layer's evaluated workflow, with the names of docs/workflow.md. Fields without a value are left out.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct Workflow<'a> {
+    /// The layer's name.
+    layer: &'a str,
+    /// Its class.
+    class: Class,
+    /// One line about it.
+    summary: &'a str,
+    /// Markdown for those who use it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    docs: Option<&'a str>,
+    /// What its build starts from.
+    build_base: Base<'a>,
+    /// What its finished image stands on.
+    runtime_base: Base<'a>,
+    /// What its Dockerfile copies from besides.
+    donors: Vec<Donor<'a>>,
+    /// The C libraries that it needs itself.
+    native_deps: Vec<NativeDep<'a>>,
+    /// The programs that it adds.
+    tools_provided: Vec<Tool<'a>>,
+    /// What consumers copy from its image.
+    artifact_paths: Vec<Artifact<'a>>,
+    /// The dependency set that it compiles.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cooked: Option<Cooked<'a>>,
+    /// How its image is built.
+    build: Build<'a>,
+    /// Commands beside its build.
+    hooks: Hooks<'a>,
+}
+
+/// A layer or an image that a Dockerfile copies from.
+#[derive(Debug, Serialize, JsonSchema)]
+struct Donor<'a> {
+    #[serde(flatten)]
+    base: Base<'a>,
+    /// The build argument that the Dockerfile takes it by.
+    arg: &'a str,
+}
+
+/// A C library.
+#[derive(Debug, Serialize, JsonSchema)]
+struct NativeDep<'a> {
+    /// The package's name.
+    package: &'a str,
+    /// The library's pkg-config name or file name.
+    library: &'a str,
+    /// When it is needed.
+    needed: Needed,
+    /// Where it comes from.
+    source: NativeSource,
+}
+
+/// When a native dependency is needed.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+enum Needed {
+    /// While crates compile.
+    Build,
+    /// Beside the finished program.
+    Run,
+    /// At either time.
+    Both,
+}
+
+/// Where a native dependency comes from.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum NativeSource {
+    /// Debian's archive.
+    Apt,
+    /// The sources in a crate.
+    Vendored,
+}
+
+/// A program with its proof.
+#[derive(Debug, Serialize, JsonSchema)]
+struct Tool<'a> {
+    /// The program's name on PATH.
+    name: &'a str,
+    /// The command that proves that it works: program and arguments.
+    probe: &'a [String],
+    /// A text that the probe's output has to hold.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    version: Option<&'a str>,
+}
+
+/// A path that consumers copy.
+#[derive(Debug, Serialize, JsonSchema)]
+struct Artifact<'a> {
+    /// Where it lies in the image.
+    path: &'a str,
+    /// What a consumer does with it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    description: Option<&'a str>,
+}
+
+/// A dependency set that is compiled ahead.
+#[derive(Debug, Serialize, JsonSchema)]
+struct Cooked<'a> {
+    /// The folder with Cargo.toml and Cargo.lock, relative to the catalog's root.
+    path: &'a str,
+    /// The cargo profile.
+    profile: &'a str,
+    /// Cargo's target folder in the image.
+    target_dir: &'a str,
+}
+
+/// How an image is built.
+#[derive(Debug, Serialize, JsonSchema)]
+struct Build<'a> {
+    /// The Dockerfile, relative to the catalog's root.
+    dockerfile: &'a str,
+    /// The build context's folder, relative to the catalog's root.
+    context: &'a str,
+    /// The stage that becomes the image; the last one where it is absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    target: Option<&'a str>,
+    /// Build arguments by name.
+    args: &'a BTreeMap<String, String>,
+    /// The secrets that the Dockerfile mounts.
+    secrets: Vec<Secret<'a>>,
+    /// The platforms that it is built for.
+    platforms: Vec<&'a str>,
+    /// What a build needs.
+    resources: Resources,
+    /// The knob that has the layer rebuilt.
+    cache_version: u64,
+}
+
+/// A BuildKit secret; never its value.
+#[derive(Debug, Serialize, JsonSchema)]
+struct Secret<'a> {
+    /// The id that the Dockerfile mounts it by.
+    id: &'a str,
+    /// Whether the build fails without it.
+    required: bool,
+    /// What it is for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    purpose: Option<&'a str>,
+}
+
+/// What one build needs.
+#[derive(Debug, Serialize, JsonSchema)]
+struct Resources {
+    /// Processors.
+    cpu: u64,
+    /// Memory, in MiB.
+    memory_mb: u64,
+    /// Disk, in MiB.
+    disk_mb: u64,
+    /// Minutes after which a build is ended.
+    time_budget_min: u64,
+    /// Minutes that one build takes as a rule; null where the layer does not say.
+    expected_min: Option<u64>,
+}
+
+/// Commands beside a build: program and arguments each.
+#[derive(Debug, Serialize, JsonSchema)]
+struct Hooks<'a> {
+    /// Run before the build context is sent.
+    before_build: &'a [Vec<String>],
+    /// Run after a successful build.
+    after_build: &'a [Vec<String>],
+}
+
+impl From<model::NativeSource> for NativeSource {
+    fn from(source: model::NativeSource) -> Self {
+        match source {
+            model::NativeSource::Apt => NativeSource::Apt,
+            model::NativeSource::Vendored => NativeSource::Vendored,
+        }
+    }
+}
+
+impl<'a> Workflow<'a> {
+    pub fn new(layer: &'a model::Layer) -> Self {
+        Self {
+            layer: layer.name.as_str(),
+            class: layer.class.into(),
+            summary: &layer.summary,
+            docs: layer.docs.as_deref(),
+            build_base: Base::familiar(&layer.build_base),
+            runtime_base: Base::familiar(&layer.runtime_base),
+            donors: layer.donors.iter().map(|d| Donor { base: Base::familiar(&d.base), arg: &d.arg }).collect(),
+            native_deps: layer.native_deps.iter().map(NativeDep::new).collect(),
+            tools_provided: layer.tools.iter().map(Tool::new).collect(),
+            artifact_paths: layer.artifacts.iter().map(Artifact::new).collect(),
+            cooked: layer.cooked.as_ref().map(Cooked::new),
+            build: Build::new(&layer.build),
+            hooks: Hooks { before_build: &layer.hooks.before_build, after_build: &layer.hooks.after_build },
+        }
+    }
+}
+
+impl<'a> NativeDep<'a> {
+    fn new(dep: &'a model::NativeDep) -> Self {
+        let needed = match dep.needed {
+            model::Needed::Build => Needed::Build,
+            model::Needed::Run => Needed::Run,
+            model::Needed::Both => Needed::Both,
+        };
+        Self { package: &dep.package, library: &dep.library, needed, source: dep.source.into() }
+    }
+}
+
+impl<'a> Tool<'a> {
+    fn new(tool: &'a model::Tool) -> Self {
+        Self { name: &tool.name, probe: &tool.probe, version: tool.version.as_deref() }
+    }
+}
+
+impl<'a> Artifact<'a> {
+    fn new(artifact: &'a model::Artifact) -> Self {
+        Self { path: &artifact.path, description: artifact.description.as_deref() }
+    }
+}
+
+impl<'a> Cooked<'a> {
+    fn new(cooked: &'a model::Cooked) -> Self {
+        Self { path: cooked.path.as_str(), profile: &cooked.profile, target_dir: &cooked.target_dir }
+    }
+}
+
+impl<'a> Build<'a> {
+    fn new(build: &'a model::Build) -> Self {
+        let secret = |s: &'a model::Secret| Secret { id: &s.id, required: s.required, purpose: s.purpose.as_deref() };
+        let model::Resources { cpu, memory_mb, disk_mb, time_budget_min, expected_min } = build.resources;
+        Self {
+            dockerfile: build.dockerfile.as_str(),
+            context: build.context.as_str(),
+            target: build.target.as_deref(),
+            args: &build.args,
+            secrets: build.secrets.iter().map(secret).collect(),
+            platforms: build.platforms.iter().map(|platform| platform.as_str()).collect(),
+            resources: Resources { cpu, memory_mb, disk_mb, time_budget_min, expected_min },
+            cache_version: build.cache_version,
+        }
+    }
+}
