@@ -11,6 +11,8 @@ mod floors;
 mod hostile;
 mod list_show_graph;
 mod parsers;
+mod pipelines;
+mod pipelines_run;
 mod properties;
 mod real;
 mod reference;
