@@ -419,3 +419,10 @@ fn a_secret_can_name_no_file_of_the_machine() {
         "{said}"
     );
 }
+
+#[test]
+fn a_layer_that_has_no_fingerprint_can_not_be_built() {
+    let shop = shop();
+    shop.remove("layers/base/Dockerfile");
+    insta::assert_snapshot!(shop.run(["cascade", "--changed", "plain", "--format", "github-matrix"]).snapshot());
+}

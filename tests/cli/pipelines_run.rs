@@ -252,3 +252,77 @@ fn the_jobs_of_the_child_pipeline_build_a_change_in_the_order_of_their_needs() {
     let app = &jobs["app"].1["LAMINA_IMAGE"];
     assert_eq!((content(&shop, app, "/base"), content(&shop, app, "/text")), ("three\n".to_owned(), TEXT.to_owned()));
 }
+
+#[test]
+fn the_action_computes_the_cascade_of_its_event() {
+    if !Command::new("jq").arg("--version").output().is_ok_and(|output| output.status.success()) {
+        eprintln!("skipped: there is no jq, which the action reads its answer with");
+        return;
+    }
+    let action = std::fs::read_to_string(manifest_folder().join("action.yml")).unwrap();
+    let scripts = scripts_of(&action);
+    let script = scripts.iter().find(|script| script.contains("--format github-matrix")).unwrap();
+    let shop = Workshop::nested("catalogs/one");
+    shop.layer("base", crate::workshop::RUST).layer("a", "base").layer("b", "a").commit("first");
+    let head = |shop: &Workshop| String::from_utf8(shop.git(&["rev-parse", "HEAD"])).unwrap().trim().to_owned();
+    let base = head(&shop);
+    shop.replace("layers/a/workflow.ncl", "The layer", "The changed layer").append("layers/a/Dockerfile", "RUN true\n");
+    shop.commit("second");
+    shop.file("two.ncl", "{ namespace = \"two\" }");
+    let path = format!(
+        "{}:{}",
+        Path::new(env!("CARGO_BIN_EXE_lamina")).parent().unwrap().display(),
+        std::env::var("PATH").unwrap()
+    );
+    let run = |set: &[(&str, &str)]| {
+        let file = |name: &str| shop.outside().join(name).to_str().unwrap().to_owned();
+        let (output, summary, comment) = (file("output"), file("summary"), file("comment"));
+        for file in [&output, &summary, &comment] {
+            std::fs::write(file, "").unwrap();
+        }
+        let mut variables = vec![
+            ("PATH", path.as_str()),
+            ("LAMINA_CATALOG", "catalogs/one"),
+            ("UNKNOWN", "error"),
+            ("GITHUB_OUTPUT", &output),
+            ("GITHUB_STEP_SUMMARY", &summary),
+            ("COMMENT", &comment),
+        ];
+        variables.extend(["OVERLAY", "SINCE", "CHANGED", "ONLY", "BASE", "BEFORE"].map(|name| (name, "")));
+        variables.extend_from_slice(set);
+        let mut command = Command::new("bash");
+        command.args(["-c", script]).current_dir(shop.root().join("../..")).env_clear().envs(variables);
+        let ended = command.output().unwrap();
+        let read = |path: &str| std::fs::read_to_string(path).unwrap();
+        assert_eq!(read(&summary), read(&comment));
+        (ended.status.code(), text(&ended), read(&output), read(&comment))
+    };
+    let layers = |output: &str| -> Vec<String> {
+        let line = output.lines().find_map(|line| line.strip_prefix("matrix=")).unwrap();
+        let matrix: Value = serde_json::from_str(line).unwrap();
+        let jobs =
+            matrix["flat"].as_array().unwrap().iter().flat_map(|part| part["include"].as_array().unwrap().clone());
+        jobs.map(|job| job["image"].as_str().unwrap().to_owned()).collect()
+    };
+
+    // A pull request; a push; both compare with the first commit.
+    for event in ["BASE", "BEFORE", "SINCE"] {
+        let (code, said, output, comment) = run(&[(event, &base)]);
+        assert_eq!(code, Some(0), "{event}: {said}");
+        assert_eq!(layers(&output), ["localhost:5000/workshop/a", "localhost:5000/workshop/b"]);
+        assert!(output.starts_with("affected=2\nstages=2\nmatrix={"), "{output}");
+        assert!(comment.starts_with("<!-- lamina cascade -->\n### 2 of 3 layers are rebuilt"), "{comment}");
+    }
+    let (_, _, output, _) = run(&[("CHANGED", "a\nbase\n"), ("ONLY", "name=b\nname=base\n"), ("OVERLAY", "two.ncl\n")]);
+    assert_eq!(layers(&output), ["localhost:5000/two/base", "localhost:5000/two/b"]);
+    let (code, _, output, _) = run(&[("SINCE", "HEAD")]);
+    assert_eq!((code, output.starts_with("affected=0\nstages=0\n")), (Some(0), true));
+    // A new branch, or an event that replaced nothing.
+    let (code, said, output, _) = run(&[("BEFORE", "0000000000000000000000000000000000000000")]);
+    assert_eq!((code, output.as_str()), (Some(2), ""));
+    assert!(said.contains("set the input 'since' or 'changed'"), "{said}");
+    // Neither is run as a command, nor taken for an option.
+    let (code, said, _, _) = run(&[("CHANGED", "$(touch pwned)\n--version")]);
+    assert_eq!(code, Some(2), "{said}");
+    assert!(said.contains("`$(touch pwned)`"), "{said}");
+}
