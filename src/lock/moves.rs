@@ -15,14 +15,16 @@ pub struct Move<'a> {
     pub new: Option<(&'a ImageRef, &'a Digest)>,
 }
 
+/// The entries of one repository that are in one of the locks only.
+type GoneAndCome<'a> = (Vec<(&'a ImageRef, &'a Digest)>, Vec<(&'a ImageRef, &'a Digest)>);
+
 impl Lock {
     /// The images whose digest or tag moved. Another tag of the same repository counts as a move where it is the only
     /// one that came of the variant that went, or one alone came for one alone that went. Otherwise nobody can tell which
     /// took whose place.
     pub fn moves_since<'a>(&'a self, old: &'a Lock) -> Vec<Move<'a>> {
-        type Entry<'a> = (&'a ImageRef, &'a Digest);
         let mut moves = Vec::new();
-        let mut others: BTreeMap<(&str, &str), (Vec<Entry<'a>>, Vec<Entry<'a>>)> = BTreeMap::new();
+        let mut others: BTreeMap<(&str, &str), GoneAndCome<'a>> = BTreeMap::new();
         for (image, before) in old.iter() {
             match self.get(image) {
                 Some(now) if now.digest != before.digest => {

@@ -15,6 +15,8 @@ mod list_show_graph;
 mod lock;
 mod parsers;
 mod pre_commit;
+mod pipelines;
+mod pipelines_run;
 mod properties;
 mod real;
 mod reference;
