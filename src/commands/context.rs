@@ -18,8 +18,9 @@ use crate::catalog::eval::{Limits, Overlay, WorkerCommand};
 use crate::catalog::{self, CATALOG_FILE, Cache, LoadedLayer, Options};
 use crate::lock::{self, Lock};
 use crate::model::{LayerName, RelPath};
+use crate::report::place::Located;
 use crate::snapshot::Snapshot;
-use crate::tree::{Files, GitTree, MAX_TEXT, Tree, WorkTree};
+use crate::tree::{self, Files, GitTree, MAX_TEXT, Tree, WorkTree};
 
 /// What a command may use.
 pub struct Context<'a> {
@@ -165,6 +166,25 @@ impl<'a> Context<'a> {
     pub fn text(&self, snapshot: &Snapshot, file: &str) -> Option<Arc<str>> {
         let named = self.options.overlays.iter().chain(&self.lock).find(|named| named.name == file);
         named.map(|named| Arc::clone(&named.text)).or_else(|| snapshot.catalog.files.known_text(file))
+    }
+
+    /// Where a file that a finding names lies.
+    pub fn locate(&self, file: &str) -> Located {
+        let named = self.options.overlays.iter().chain(&self.lock).any(|named| named.name == file);
+        let path = if named { self.folder.join(file) } else { self.root.join(file) };
+        // A file that does not exist is looked for where it should be.
+        let path = path.canonicalize().unwrap_or(path);
+        let repository = tree::repository(&self.root).unwrap_or(&self.root);
+        match path.strip_prefix(repository).ok().and_then(Path::to_str) {
+            Some(inside) => Located::Inside(inside.to_owned()),
+            None => Located::Outside(path),
+        }
+    }
+
+    /// The catalog's folder in the git repository; empty where it is the root.
+    pub fn folder_in_repository(&self) -> String {
+        let repository = tree::repository(&self.root).unwrap_or(&self.root);
+        self.root.strip_prefix(repository).map(|folder| folder.to_string_lossy().into_owned()).unwrap_or_default()
     }
 }
 

@@ -4,10 +4,12 @@ pub mod cascade;
 pub mod catalog;
 pub mod diagnostics;
 pub mod explanation;
+pub mod github;
 pub mod graph;
 pub mod json;
 pub mod place;
 pub mod reason;
+pub mod sarif;
 
 use std::collections::BTreeMap;
 use std::fmt::Display;
