@@ -201,6 +201,7 @@ fn each_code_is_a_rule_with_its_help() {
     assert_eq!(rules(&plain).len(), Code::ALL.len());
     for ((rule, linked), code) in rules(&plain).iter().zip(rules(&linked)).zip(Code::ALL) {
         assert_eq!(rule["id"], code.as_str());
+        assert_eq!(rule["name"], format!("{code:?}"));
         assert_eq!(rule["shortDescription"]["text"], code.summary());
         assert_eq!(rule["fullDescription"]["text"], code.explanation());
         for form in ["text", "markdown"] {

@@ -79,6 +79,7 @@ impl SarifReport<'_> {
         );
         Rule {
             id: code.as_str(),
+            name: code.as_str().split('-').map(capitalized).collect(),
             short_description: text(summary.to_owned()),
             full_description: text(explanation.to_owned()),
             help: Text { text: format!("{summary}\n\n{explanation}"), markdown: Some(markdown) },
@@ -160,6 +161,11 @@ fn hash(texts: &[&str]) -> [u8; 32] {
         hasher.update(text);
     }
     hasher.finalize().into()
+}
+
+/// `from` as `From`: names of rules are one word in viewers.
+fn capitalized(word: &str) -> String {
+    word[..1].to_ascii_uppercase() + &word[1..]
 }
 
 fn text(text: String) -> Text {

@@ -51,6 +51,7 @@ pub struct Driver {
 #[serde(rename_all = "camelCase")]
 pub struct Rule {
     pub id: &'static str,
+    pub name: String,
     pub short_description: Text,
     pub full_description: Text,
     pub help: Text,
