@@ -161,13 +161,15 @@ fn quoted_for_bash(text: &str) -> String {
 /// to replace, the end of the word at `index` as far as the cursor.
 fn put_together(words: &[OsString], index: usize, line: &str, typed: &str) -> Option<Question> {
     let mut joined: Vec<String> = Vec::with_capacity(words.len());
-    let mut rest = line;
+    // What is left of the line, as long as the words are those of the line.
+    let mut rest = Some(line);
     let (mut target, mut cut) = (None, 0);
     for (number, word) in words.iter().enumerate() {
         let word = word.to_string_lossy();
-        let trimmed = rest.trim_start();
-        let glued = number > 0 && trimmed.len() == rest.len() && trimmed.starts_with(&*word) && !word.is_empty();
-        rest = trimmed.strip_prefix(&*word).unwrap_or(trimmed);
+        let behind = rest.and_then(|rest| rest.trim_start().strip_prefix(&*word));
+        let is_next = rest.is_some_and(|rest| rest.starts_with(&*word)) && !word.is_empty();
+        let glued = number > 0 && is_next;
+        rest = behind;
         let is_separator = !word.is_empty() && word.chars().all(|c| matches!(c, '=' | ':'));
         let text = match number == index {
             true if is_separator => format!("{word}{typed}"),
