@@ -37,10 +37,9 @@ pub fn run(ui: &Ui, args: &Args) -> Result<Exit, CommandError> {
         }
     }
     words.push("--help");
-    match super::command().try_get_matches_from(words) {
-        // clap answers `--help` by way of an error.
-        Err(answer) => answer.print().map_err(|error| CommandError::failure("the help can't be written", error))?,
-        Ok(_) => {}
+    // clap answers `--help` by way of an error.
+    if let Err(answer) = super::command().try_get_matches_from(words) {
+        answer.print().map_err(|error| CommandError::failure("the help can't be written", error))?;
     }
     Ok(Exit::Success)
 }

@@ -121,11 +121,11 @@ enum Format {
 /// Runs a command line, whose first element is the program's name.
 pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     let args: Vec<OsString> = args.into_iter().collect();
-    if args.get(1).is_some_and(|arg| arg == WORKER_ARGUMENT) {
-        eval::worker_main();
-    }
     if completions::answered(&args, command) {
         return Exit::Success.into();
+    }
+    if args.get(1).is_some_and(|arg| arg == WORKER_ARGUMENT) {
+        eval::worker_main();
     }
     let program = completions::program(args.first());
     let parsed = command().try_get_matches_from(args).and_then(|matches| Cli::from_arg_matches(&matches));

@@ -40,13 +40,10 @@ impl Lock {
             others.entry((image.registry(), image.repository())).or_default().1.push((image, &now.digest));
         }
         for (mut gone, mut come) in others.into_values() {
-            gone.retain(|gone_entry| {
-                let alike = |entry: &&Entry<'a>| is_variant(gone_entry.0, entry.0);
-                let (Some(at), 1) = (come.iter().position(|entry| alike(&entry)), come.iter().filter(alike).count())
-                else {
-                    return true;
-                };
-                moves.push(Move { old: Some(*gone_entry), new: Some(come.remove(at)) });
+            gone.retain(|old| {
+                let alike: Vec<usize> = (0..come.len()).filter(|at| is_variant(old.0, come[*at].0)).collect();
+                let [at] = *alike else { return true };
+                moves.push(Move { old: Some(*old), new: Some(come.remove(at)) });
                 false
             });
             if let ([gone], [come]) = (&*gone, &*come) {

@@ -248,6 +248,10 @@ pub fn repository(root: &Path) -> Option<&Path> {
 /// # Errors
 /// When the folder does not lie in a git repository, or git can't be run.
 pub fn staged(root: &Path) -> Result<Vec<u8>, RevisionError> {
+    // Outside of a repository, `git diff` answers with all its options.
+    let mut command = process::git(root);
+    command.args(["rev-parse", "--is-inside-work-tree"]);
+    process::output(command)?;
     let mut command = process::git(root);
     // Both names of what was renamed, and no setting of the user's that changes the form of the answer.
     command.args(["diff", "--cached", "--name-only", "-z", "--no-renames", "--no-relative", "--no-ext-diff"]);

@@ -199,6 +199,18 @@ fn a_question_that_makes_no_sense_has_no_answer() {
 }
 
 #[test]
+fn what_takes_too_long_is_given_up() {
+    let shop = shop();
+    shop.commit("first");
+    // A git that has to wait, say for a network drive.
+    let bin = shop.outside().join("bin");
+    shop.file("../bin/git", "#!/bin/sh\nsleep 15\necho refs/heads/late\n").executable("../bin/git");
+    let path = format!("{}:{}", bin.display(), std::env::var("PATH").unwrap());
+    ask_in(&shop, "", &["why", "base", "--since", ""], &[("PATH", &path)]).stdout("").success();
+    ask_in(&shop, "", &["why", "ba"], &[("PATH", &path)]).stdout("base\nbase-extra\n").success();
+}
+
+#[test]
 fn many_layers_are_no_burden() {
     let shop = shop();
     for number in 0..3000 {
