@@ -57,15 +57,15 @@ fn jobs(matrix: &Value) -> Vec<&Value> {
 
 /// The jobs of a pipeline for GitLab: what each needs, and its variables. Reads what lamina writes, and no other YAML.
 pub fn gitlab_jobs(yaml: &str) -> BTreeMap<String, (Vec<String>, BTreeMap<String, String>)> {
+    let variable = r#"(?s)\n    (LAMINA_\w+):\n      expand: false\n      value: ("(?:[^"\\]|\\.)*")"#;
+    let variable = Regex::new(variable).unwrap();
+    // The end of a line behind a backslash, and the blanks in front of the next line, are no part of the text.
+    let fold = Regex::new(r"\\\n *").unwrap();
+    let text = |scalar: &str| serde_json::from_str(&fold.replace_all(scalar, "")).unwrap();
     let mut jobs = BTreeMap::new();
     for part in yaml.split("\n\"build:").skip(1) {
         let (name, body) = part.split_once("\":\n").unwrap();
         let needs = body.lines().find_map(|line| line.strip_prefix("  needs: ")).unwrap();
-        let variable =
-            Regex::new(r#"(?s)\n    (LAMINA_\w+):\n      expand: false\n      value: ("(?:[^"\\]|\\.)*")"#).unwrap();
-        // The end of a line behind a backslash, and the blanks in front of the next line, are no part of the text.
-        let fold = Regex::new(r"\\\n *").unwrap();
-        let text = |scalar: &str| serde_json::from_str(&fold.replace_all(scalar, "")).unwrap();
         let variables = variable.captures_iter(body).map(|found| (found[1].to_owned(), text(&found[2]))).collect();
         jobs.insert(name.to_owned(), (serde_json::from_str(needs).unwrap(), variables));
     }
@@ -362,6 +362,7 @@ fn nothing_from_outside_is_written_into_a_script() {
         include_str!("../../.github/workflows/wave.yml"),
         include_str!("../../.github/workflows/ci.yml"),
     ];
+    let pinned = Regex::new(r"^[\w-]+/[\w-]+@[0-9a-f]{40} # v[\d.]+$").unwrap();
     let mut scripts = BTreeSet::new();
     for file in files {
         for script in scripts_of(file) {
@@ -370,7 +371,6 @@ fn nothing_from_outside_is_written_into_a_script() {
         }
         // What others wrote is named by its commit, with the version beside it.
         for uses in file.lines().filter_map(|line| line.split_once("uses: ").map(|(_, uses)| uses)) {
-            let pinned = Regex::new(r"^[\w-]+/[\w-]+@[0-9a-f]{40} # v[\d.]+$").unwrap();
             assert!(uses.starts_with("./") || pinned.is_match(uses), "{uses}");
         }
     }
