@@ -237,8 +237,8 @@ fn a_credential_helper_that_hangs_is_ended_with_all_that_it_started() {
     for script in ["sleep 600 & echo $! > PID; wait", "sleep 600 & echo $! > PID"] {
         setting.helper("hangs", &script.replace("PID", &pid.display().to_string()));
         let config = setting.docker(&json!({"credsStore": "hangs"}).to_string());
-        let why = setting.unreadable(Logins { deadline: Duration::from_secs(1), ..config });
-        assert!(why.ends_with("its credential helper `docker-credential-hangs` was not done after 1 s"), "{why}");
+        let why = setting.unreadable(Logins { deadline: Duration::from_secs(3), ..config });
+        assert!(why.ends_with("its credential helper `docker-credential-hangs` was not done after 3 s"), "{why}");
         let sleeper: i32 = fs::read_to_string(&pid).unwrap().trim().parse().unwrap();
         assert!(is_over(sleeper), "{sleeper} still runs");
     }
