@@ -33,7 +33,7 @@ fn layer(number: usize) -> Layer {
             args: Default::default(),
             secrets: Vec::new(),
             platforms: Vec::new(),
-            resources: Resources { cpu: 1, memory_mb: 1, disk_mb: 1, time_budget_min: 1 },
+            resources: Resources { cpu: 1, memory_mb: 1, disk_mb: 1, time_budget_min: 1, expected_min: None },
             cache_version: 0,
         },
         hooks: Hooks::default(),

@@ -3,11 +3,13 @@
 //! [`Cascade::between`] compares two snapshots by their fingerprints' inputs; [`Cascade::of`] starts from named
 //! changes. Both are monotone: one more change never removes a layer.
 
+mod estimate;
 mod paths;
 mod select;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+pub use estimate::Estimate;
 pub use paths::{Claims, Verdict};
 pub use select::{Only, OnlyError, Selection};
 

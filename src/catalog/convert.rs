@@ -172,6 +172,7 @@ pub fn layer(
         memory_mb: findings.whole("build.resources.memory_mb", raw.build.resources.memory_mb),
         disk_mb: findings.whole("build.resources.disk_mb", raw.build.resources.disk_mb),
         time_budget_min: findings.whole("build.resources.time_budget_min", raw.build.resources.time_budget_min),
+        expected_min: raw.build.resources.expected_min.map(|min| findings.whole("build.resources.expected_min", min)),
     };
     let cache_version = findings.whole("build.cache_version", raw.build.cache_version);
     let (Some(build_base), Some(runtime_base), Some(dockerfile), Some(context), true) =

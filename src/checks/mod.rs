@@ -92,8 +92,8 @@ pub static CHECKS: &[Check] = &[
     },
     Check {
         name: "pins",
-        summary: "every external image has a digest in lamina.lock",
-        codes: &[Code::Unpinned, Code::LockSyntax, Code::LockUnused],
+        summary: "every external image has a digest in lamina.lock, for every platform that is built",
+        codes: &[Code::Unpinned, Code::LockSyntax, Code::LockUnused, Code::PlatformMissing],
         thorough: false,
         run: pins::check,
     },

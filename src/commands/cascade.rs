@@ -5,7 +5,11 @@ use super::context::{Context, valid};
 use super::error::CommandError;
 use super::exit::Exit;
 use crate::cascade::{Cascade, Only, Selection, Unreadable};
+use crate::diag::Diagnostic;
 use crate::report::cascade::{CascadeReport, Unaffecting};
+use crate::report::drawing::{self, Drawing};
+use crate::report::markdown;
+use crate::report::pipeline::{Pipeline, github, gitlab};
 use crate::snapshot::Snapshot;
 
 /// Say which layers a change makes stale, in which order, and why
@@ -67,15 +71,27 @@ enum CascadeFormat {
     Names,
     /// A wave a line: layers that can be built at the same time
     Waves,
+    /// Matrices for GitHub Actions, in one line of JSON; described in docs/github.md
+    GithubMatrix,
+    /// A child pipeline for GitLab; described in docs/gitlab.md
+    Gitlab,
+    /// A comment on a pull request
+    Markdown,
+    /// What is stale, for Graphviz
+    Dot,
+    /// What is stale, for Mermaid, as GitHub and GitLab draw it
+    Mermaid,
+    /// What is stale, drawn
+    Svg,
 }
 
 pub fn run(context: &Context<'_>, args: &Args) -> Result<Exit, CommandError> {
     let selection =
         Selection { dependents_only: args.dependents_only, max_distance: args.max_distance, only: args.only.clone() };
-    let (snapshot, cascade, unaffecting) = match &args.revisions.since {
+    let (old, snapshot, cascade, unaffecting) = match &args.revisions.since {
         Some(since) => {
-            let (_, new, cascade) = compare(context, since, &args.revisions)?;
-            (new, cascade, Unaffecting::default())
+            let (old, new, cascade) = compare(context, since, &args.revisions)?;
+            (old, new, cascade, Unaffecting::default())
         }
         None => {
             let snapshot = context.snapshot()?;
@@ -83,12 +99,13 @@ pub fn run(context: &Context<'_>, args: &Args) -> Result<Exit, CommandError> {
             args.changed.iter().try_for_each(|word| changes.add(word))?;
             let (changed, unaffecting) = changes.finish()?;
             let cascade = Cascade::of(&snapshot, changed);
-            (snapshot, cascade, unaffecting)
+            (None, snapshot, cascade, unaffecting)
         }
     };
     let waves = cascade.waves(&snapshot, &selection);
     let report = CascadeReport {
         snapshot: &snapshot,
+        old: old.as_ref(),
         cascade: &cascade,
         waves: &waves,
         unaffecting: &unaffecting,
@@ -96,18 +113,64 @@ pub fn run(context: &Context<'_>, args: &Args) -> Result<Exit, CommandError> {
         until: args.revisions.until.as_deref(),
         verbose: context.verbose(),
     };
-    let answer = match args.format {
+    let answer = answer(&report, args.format);
+    let (answer, limits) = match answer {
+        Ok(answer) => answer,
+        Err(Unanswered::Limit(error)) => return Err(*error),
+        Err(Unanswered::Unbuildable(findings)) => {
+            let mut error = CommandError::new(Exit::Invalid, "not every layer can be built");
+            error.findings = Some((findings, Box::new(snapshot)));
+            return Err(error);
+        }
+    };
+    context.ui.answer(&answer)?;
+    report.remarks().iter().chain(&limits).for_each(|remark| context.ui.remark(remark));
+    let affected = !waves.is_empty();
+    // The answer is out; taking down thousands of layers one by one would only cost time.
+    std::mem::forget((old, snapshot, cascade));
+    Ok(if args.exit_code && affected { Exit::Affected } else { Exit::Success })
+}
+
+/// Why there is no answer.
+enum Unanswered {
+    /// Layers can't be built.
+    Unbuildable(Vec<Diagnostic>),
+    /// The CI system can't take it.
+    Limit(Box<CommandError>),
+}
+
+/// The answer, and what is said of the limits of those it is for.
+fn answer(report: &CascadeReport<'_>, format: CascadeFormat) -> Result<(String, Vec<String>), Unanswered> {
+    let pipeline = || Pipeline::new(report).map_err(Unanswered::Unbuildable);
+    let limit = |error: CommandError| Unanswered::Limit(Box::new(error));
+    let answer = match format {
         CascadeFormat::Text => report.text(),
         CascadeFormat::Json => report.json(),
         CascadeFormat::Names => report.names(),
         CascadeFormat::Waves => report.wave_lines(),
+        CascadeFormat::GithubMatrix => github::line(&pipeline()?).map_err(|error| {
+            let hint = "build a part at a time: --only class=CLASS, --only name=GLOB or --max-distance N";
+            limit(CommandError::new(Exit::Failure, error.to_string()).hint(hint))
+        })?,
+        CascadeFormat::Gitlab => {
+            let pipeline = pipeline()?;
+            let yaml = gitlab::yaml(&pipeline).map_err(|error| {
+                limit(CommandError::new(Exit::Failure, error.to_string()).hint("write it in one line"))
+            })?;
+            let limits = gitlab::beyond_limits(&pipeline, &yaml);
+            return Ok((yaml, limits));
+        }
+        CascadeFormat::Markdown => markdown::markdown(report),
+        CascadeFormat::Dot => drawing::dot(&Drawing::stale(report)),
+        CascadeFormat::Mermaid => {
+            let drawing = Drawing::stale(report);
+            let mermaid = drawing::mermaid(&drawing);
+            let limits = drawing::beyond_limits(&drawing, &mermaid).into_iter().collect();
+            return Ok((mermaid, limits));
+        }
+        CascadeFormat::Svg => drawing::svg(&Drawing::stale(report)),
     };
-    context.ui.answer(&answer)?;
-    report.remarks().iter().for_each(|remark| context.ui.remark(remark));
-    let affected = !waves.is_empty();
-    // The answer is out; taking down thousands of layers one by one would only cost time.
-    std::mem::forget((snapshot, cascade));
-    Ok(if args.exit_code && affected { Exit::Affected } else { Exit::Success })
+    Ok((answer, Vec::new()))
 }
 
 /// Evaluates both revisions and compares them. What can't be evaluated of the older one follows the policy.

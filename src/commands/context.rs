@@ -12,15 +12,30 @@ use etcetera::BaseStrategy;
 
 use super::error::CommandError;
 use super::exit::Exit;
+use super::images::RegistryArgs;
 use super::ui::Ui;
 use super::{GlobalArgs, WORKER_ARGUMENT};
 use crate::catalog::eval::{Limits, Overlay, WorkerCommand};
 use crate::catalog::{self, CATALOG_FILE, Cache, LoadedLayer, Options};
 use crate::lock::{self, Lock};
 use crate::model::{LayerName, RelPath};
+use crate::registry::{self, Client, Retry};
 use crate::report::place::Located;
 use crate::snapshot::Snapshot;
 use crate::tree::{self, Files, GitTree, MAX_TEXT, Tree, WorkTree};
+
+/// All registries that there are.
+pub type Registries = Retry<Client>;
+
+/// Where the lock is.
+enum LockSource {
+    /// In the catalog, under its own name.
+    Catalog,
+    /// In the file that `--lock` names.
+    File(Overlay),
+    /// In the file that `--lock` names, once it has been written.
+    New(String),
+}
 
 /// What a command may use.
 pub struct Context<'a> {
@@ -30,17 +45,16 @@ pub struct Context<'a> {
     folder: PathBuf,
     root: PathBuf,
     options: Options,
-    /// `--lock FILE`.
-    lock: Option<Overlay>,
+    lock: LockSource,
     cache: RefCell<Cache>,
 }
 
 impl<'a> Context<'a> {
-    /// Finds the catalog and reads what the command line names.
+    /// Finds the catalog and reads what the command line names. A command that creates the lock does without one.
     ///
     /// # Errors
     /// When there is no catalog, or an overlay or the lock can't be read.
-    pub fn new(args: &'a GlobalArgs, ui: &'a Ui) -> Result<Self, CommandError> {
+    pub fn new(args: &'a GlobalArgs, ui: &'a Ui, creates_lock: bool) -> Result<Self, CommandError> {
         let folder =
             std::env::current_dir().map_err(|error| CommandError::failure("the current folder is gone", error))?;
         let root = match &args.catalog {
@@ -63,7 +77,14 @@ impl<'a> Context<'a> {
             .canonicalize()
             .map_err(|error| CommandError::failure(format!("{} can't be opened", root.display()), error))?;
         let overlays = args.overlay.iter().map(|path| named_file(&root, path)).collect::<Result<Vec<_>, _>>()?;
-        let lock = args.lock.as_ref().map(|path| named_file(&root, path)).transpose()?;
+        let lock = match &args.lock {
+            None => LockSource::Catalog,
+            Some(path) if creates_lock && !path.exists() => LockSource::New(path.display().to_string()),
+            Some(path) => LockSource::File(named_file(&root, path).map_err(|error| match path.exists() {
+                true => error,
+                false => error.hint("`lamina lock --lock FILE` writes it"),
+            })?),
+        };
         let program = std::env::current_exe()
             .map_err(|error| CommandError::failure("lamina's own program can't be found", error))?;
         let mut limits = Limits { time: Duration::from_secs(args.eval_timeout.into()), ..Limits::default() };
@@ -98,9 +119,7 @@ impl<'a> Context<'a> {
     /// # Errors
     /// When it can't be read at all.
     pub fn unchecked_snapshot(&self) -> Result<Snapshot, CommandError> {
-        let tree = WorkTree::open(&self.root)
-            .map_err(|error| CommandError::failure(format!("{} can't be opened", self.root.display()), error))?;
-        self.load(Box::new(tree))
+        self.load(Box::new(self.work_tree()?), None)
     }
 
     /// The work tree, with a whole graph.
@@ -131,10 +150,58 @@ impl<'a> Context<'a> {
     /// When git does not know the revision, or it can't be read.
     pub fn unchecked_revision(&self, revision: &str) -> Result<Snapshot, CommandError> {
         let tree = GitTree::open(&self.root, revision)?;
-        self.load(Box::new(tree))
+        self.load(Box::new(tree), None)
     }
 
-    fn load(&self, tree: Box<dyn Tree>) -> Result<Snapshot, CommandError> {
+    /// The catalog of these files, with all that is wrong with it.
+    ///
+    /// # Errors
+    /// When it can't be read at all.
+    pub fn unchecked(&self, tree: Box<dyn Tree>) -> Result<Snapshot, CommandError> {
+        self.load(tree, None)
+    }
+
+    /// The catalog of these files, with a whole graph, as it is with another lock.
+    ///
+    /// # Errors
+    /// When the catalog is invalid.
+    pub fn snapshot_with_lock(&self, tree: Box<dyn Tree>, lock: &str) -> Result<Snapshot, CommandError> {
+        valid(self.load(tree, Some(lock.into()))?, "the catalog is invalid", Exit::Invalid)
+    }
+
+    /// The files of the work tree.
+    ///
+    /// # Errors
+    /// When the catalog's root can't be opened.
+    pub fn work_tree(&self) -> Result<WorkTree, CommandError> {
+        WorkTree::open(&self.root)
+            .map_err(|error| CommandError::failure(format!("{} can't be opened", self.root.display()), error))
+    }
+
+    /// Where the lock is, or will be.
+    pub fn lock_path(&self) -> PathBuf {
+        self.args.lock.clone().unwrap_or_else(|| self.root.join(lock::FILE))
+    }
+
+    /// Asks registries. The catalog says by which hosts they are reached.
+    ///
+    /// # Errors
+    /// When there is no way to ask: a certificate can't be read, a mirror is no host.
+    pub fn ask<T>(
+        &self,
+        args: &RegistryArgs,
+        snapshot: &Snapshot,
+        question: impl AsyncFnOnce(&Registries) -> T,
+    ) -> Result<T, CommandError> {
+        let options = match &snapshot.catalog.config {
+            Some(catalog) => registry::Options::for_catalog(catalog, |name| std::env::var_os(name)),
+            None => registry::Options::default(),
+        };
+        let registries = registry::open(&args.apply(options))?;
+        Ok(registry::block_on(question(&registries))?)
+    }
+
+    fn load(&self, tree: Box<dyn Tree>, lock: Option<Arc<str>>) -> Result<Snapshot, CommandError> {
         let files = Files::new(tree);
         let mut cache = self.cache.borrow_mut();
         let loaded = catalog::load(files, &self.options, &mut cache)?;
@@ -144,17 +211,19 @@ impl<'a> Context<'a> {
         let mut snapshot = Snapshot::new(loaded);
         let default = RelPath::new(lock::FILE).unwrap_or_default();
         let (name, path, text) = match &self.lock {
-            Some(lock) => (lock.name.clone(), lock.path.clone(), Ok(Some(Arc::clone(&lock.text)))),
-            None => {
+            LockSource::File(lock) => (lock.name.clone(), lock.path.clone(), Ok(Some(Arc::clone(&lock.text)))),
+            LockSource::New(name) => (name.clone(), None, Ok(None)),
+            LockSource::Catalog => {
                 let text = snapshot.catalog.files.text(&default).map(|file| file.map(|file| file.text));
                 (lock::FILE.to_owned(), Some(default), text)
             }
         };
         snapshot.lock_path = path;
-        match text {
+        match lock.map_or(text, |text| Ok(Some(text))) {
             Ok(Some(text)) => {
                 (snapshot.lock, snapshot.lock_findings) = Lock::parse(&name, &text);
                 snapshot.lock_file = Some(name);
+                snapshot.lock_text = Some(text);
             }
             Ok(None) => {}
             Err(finding) => snapshot.lock_findings.push(*finding),
@@ -164,14 +233,21 @@ impl<'a> Context<'a> {
 
     /// The text of a file that a finding names.
     pub fn text(&self, snapshot: &Snapshot, file: &str) -> Option<Arc<str>> {
-        let named = self.options.overlays.iter().chain(&self.lock).find(|named| named.name == file);
-        named.map(|named| Arc::clone(&named.text)).or_else(|| snapshot.catalog.files.known_text(file))
+        self.named(file).map(|named| Arc::clone(&named.text)).or_else(|| snapshot.catalog.files.known_text(file))
+    }
+
+    /// The file that the command line names so.
+    fn named(&self, file: &str) -> Option<&Overlay> {
+        let lock = match &self.lock {
+            LockSource::File(lock) => Some(lock),
+            _ => None,
+        };
+        self.options.overlays.iter().chain(lock).find(|named| named.name == file)
     }
 
     /// Where a file that a finding names lies.
     pub fn locate(&self, file: &str) -> Located {
-        let named = self.options.overlays.iter().chain(&self.lock).any(|named| named.name == file);
-        let path = if named { self.folder.join(file) } else { self.root.join(file) };
+        let path = if self.named(file).is_some() { self.folder.join(file) } else { self.root.join(file) };
         // A file that does not exist is looked for where it should be.
         let path = path.canonicalize().unwrap_or(path);
         let repository = tree::repository(&self.root).unwrap_or(&self.root);

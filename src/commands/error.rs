@@ -8,6 +8,7 @@ use crate::catalog::eval::EvalError;
 use crate::diag::Diagnostic;
 use crate::host::process::ProcessError;
 use crate::model::nearest;
+use crate::registry::SetupError;
 use crate::snapshot::Snapshot;
 use crate::tree::RevisionError;
 
@@ -64,6 +65,12 @@ impl CommandError {
 impl From<EvalError> for CommandError {
     fn from(error: EvalError) -> Self {
         Self::new(Exit::Failure, format!("the catalog can't be evaluated: {error}"))
+    }
+}
+
+impl From<SetupError> for CommandError {
+    fn from(error: SetupError) -> Self {
+        Self::new(Exit::Failure, error.to_string())
     }
 }
 

@@ -13,21 +13,24 @@ pub enum Exit {
     Usage,
     /// The catalog is invalid: `validate` found errors, or another command needs a valid catalog.
     Invalid,
-    /// `--exit-code` was given, and something is affected.
+    /// `--exit-code` was given, and something is affected or outdated.
     Affected,
     /// A change can't be judged: a path that no layer claims, a revision that can't be read or evaluated.
     Unknown,
+    /// A registry can't be asked, or its answer can't be trusted.
+    Registry,
 }
 
 impl Exit {
     /// All codes with what they mean, as the help and the reference say it.
-    pub const ALL: [(Exit, &'static str); 6] = [
+    pub const ALL: [(Exit, &'static str); 7] = [
         (Exit::Success, "success; also when nothing is affected"),
         (Exit::Failure, "failure: a file can't be read, a program is missing, the disk is full"),
         (Exit::Usage, "the command line is wrong, or names a layer, a check or a code that does not exist"),
-        (Exit::Invalid, "the catalog is invalid"),
-        (Exit::Affected, "something is affected, and --exit-code was given"),
+        (Exit::Invalid, "the catalog is invalid, or its lock is not what it needs"),
+        (Exit::Affected, "something is affected or outdated, and --exit-code was given"),
         (Exit::Unknown, "a change can't be judged: an unclaimed path, or a revision that can't be read or evaluated"),
+        (Exit::Registry, "a registry can't be asked, or its answer can't be trusted"),
     ];
 
     /// The number.
@@ -39,6 +42,7 @@ impl Exit {
             Exit::Invalid => 3,
             Exit::Affected => 4,
             Exit::Unknown => 5,
+            Exit::Registry => 6,
         }
     }
 }

@@ -9,10 +9,15 @@ mod error;
 pub mod exit;
 mod explain;
 mod graph;
+mod images;
 mod list;
+mod lock;
+mod outdated;
+mod retag;
 mod schema;
 mod show;
 mod ui;
+mod update;
 mod validate;
 mod why;
 
@@ -80,6 +85,9 @@ enum Command {
     Cascade(cascade::Args),
     Why(why::Args),
     Validate(validate::Args),
+    Lock(lock::Args),
+    Outdated(outdated::Args),
+    Update(update::Args),
     Explain(explain::Args),
     List(list::Args),
     Show(show::Args),
@@ -119,7 +127,8 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     if let Some(result) = without_catalog(&ui, &cli.command) {
         return end(&ui, None, result);
     }
-    match Context::new(&cli.global, &ui) {
+    let creates_lock = matches!(&cli.command, Command::Lock(_));
+    match Context::new(&cli.global, &ui, creates_lock) {
         Ok(context) => end(&ui, Some(&context), dispatch(&context, &cli.command)),
         Err(error) => end(&ui, None, Err(error)),
     }
@@ -156,6 +165,9 @@ fn dispatch(context: &Context<'_>, command: &Command) -> Result<Exit, CommandErr
         Command::Cascade(args) => cascade::run(context, args),
         Command::Why(args) => why::run(context, args),
         Command::Validate(args) => validate::run(context, args),
+        Command::Lock(args) => lock::run(context, args),
+        Command::Outdated(args) => outdated::run(context, args),
+        Command::Update(args) => update::run(context, args),
         Command::List(args) => list::run(context, args),
         Command::Show(args) => show::run(context, args),
         Command::Graph(args) => graph::run(context, args),

@@ -111,11 +111,13 @@ codes! {
     CopySource = "copy-source", Error, "COPY or ADD names a file that is not in the build context.",
         "The context is the folder of build.context without what .dockerignore leaves out. workflow.ncl, the Dockerfile and .dockerignore are never part of it.";
     Unpinned = "unpinned", Error, "An external image has no digest in lamina.lock.",
-        "A tag can move. lamina.lock holds the digest next to the tag, and the fingerprint of a layer covers it. Add an entry: reference = \"NAME:TAG@sha256:…\".";
+        "A tag can move. lamina.lock holds the digest next to the tag, and the fingerprint of a layer covers it. `lamina lock` asks the registry for it.";
     LockSyntax = "lock-syntax", Error, "lamina.lock can't be read.",
         "It is TOML: `version = 1` and one [[image]] table for each image, with reference = \"NAME:TAG@sha256:…\".";
     LockUnused = "lock-unused", Warning, "lamina.lock pins an image that no layer uses.",
-        "An entry that nobody needs hides the one that is missing. Remove it.";
+        "An entry that nobody needs hides the one that is missing. `lamina lock` removes it.";
+    PlatformMissing = "platform-missing", Error, "A base is not there for a platform that a layer is built for.",
+        "By lamina.lock the image is an index without a manifest for this platform. BuildKit would take another platform's image without a word and label the result wrongly. Take a base that has it, or leave the platform out of build.platforms.";
     NativeDeps = "native-deps", Error, "Class and native_deps of a layer do not fit each other.",
         "A native-dep layer declares at least one C library, so that its consumers know what to install (ADR 002).";
     NativeDepsInstalled = "native-deps-installed", Error, "A declared Debian package is not installed by the Dockerfile.",

@@ -142,6 +142,39 @@ impl Graph {
         waves
     }
 
+    /// For each member of `set`, those that have to be built right before it: its parents in the set, and those that
+    /// it depends on through layers outside of the set alone.
+    pub fn needs(&self, set: &BTreeSet<LayerName>) -> BTreeMap<&LayerName, BTreeSet<&LayerName>> {
+        let mut nearest: BTreeMap<NodeIndex, BTreeSet<&LayerName>> = BTreeMap::new();
+        for &node in &self.order {
+            let mut found = BTreeSet::new();
+            for parent in self.inner.neighbors_directed(node, Incoming) {
+                if set.contains(&self.inner[parent]) {
+                    found.insert(&self.inner[parent]);
+                } else if let Some(through) = nearest.get(&parent) {
+                    found.extend(through);
+                }
+            }
+            nearest.insert(node, found);
+        }
+        let named = nearest.into_iter().map(|(node, needs)| (&self.inner[node], needs));
+        named.filter(|(name, _)| set.contains(*name)).collect()
+    }
+
+    /// The weight of the heaviest way through the members of `set`, from parent to child: how long all of them take
+    /// where nothing but their order holds them back. As in [`Graph::waves`], members that are connected through
+    /// layers outside of the set stay in order.
+    pub fn heaviest_path(&self, set: &BTreeSet<LayerName>, weight: impl Fn(&LayerName) -> u64) -> u64 {
+        let mut heaviest = vec![0_u64; self.inner.node_count()];
+        for &node in &self.order {
+            let name = &self.inner[node];
+            let before = self.inner.neighbors_directed(node, Incoming).map(|parent| heaviest[parent.index()]).max();
+            let own = if set.contains(name) { weight(name) } else { 0 };
+            heaviest[node.index()] = before.unwrap_or(0).saturating_add(own);
+        }
+        heaviest.into_iter().max().unwrap_or(0)
+    }
+
     /// Everything that depends on a member of `from`, and the members themselves.
     pub fn reach<'a>(&self, from: impl Iterator<Item = &'a LayerName>) -> BTreeMap<LayerName, Reached> {
         let mut distance = vec![usize::MAX; self.inner.node_count()];

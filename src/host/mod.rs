@@ -1,3 +1,4 @@
-//! The machine: the one place that starts programs.
+//! The machine: the one place that starts programs, and the type of what must not be seen.
 
 pub mod process;
+pub mod secret;

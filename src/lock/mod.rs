@@ -6,8 +6,18 @@
 //!
 //! [[image]]
 //! reference = "docker.io/library/debian:trixie-slim@sha256:…"
-//! platforms = { "linux/amd64" = "sha256:…" }   # optional: manifests of an index
+//!
+//! [image.platforms]                  # where an index has them
+//! "linux/amd64" = "sha256:…"
 //! ```
+//! [`Lock`] is what it says, [`LockText`] is the file itself; [`resolve`] asks registries, and [`tag`] finds newer
+//! tags by a tag's own pattern.
+
+mod document;
+pub mod resolve;
+pub mod tag;
+
+mod moves;
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -15,8 +25,12 @@ use std::ops::Range;
 use serde::Deserialize;
 use toml::Spanned;
 
+pub use document::LockText;
+pub use moves::Move;
+
 use crate::diag::{Code, Diagnostic};
 use crate::model::{Digest, ImageRef, Platform};
+use crate::registry::Manifest;
 
 /// The name of the file at the catalog's root.
 pub const FILE: &str = "lamina.lock";
@@ -36,6 +50,12 @@ pub struct Locked {
     pub platforms: BTreeMap<Platform, Digest>,
     /// Where the entry's reference stands in the file, in bytes.
     pub span: Range<usize>,
+}
+
+impl From<Manifest> for Locked {
+    fn from(manifest: Manifest) -> Self {
+        Self { digest: manifest.digest, platforms: manifest.platforms, span: 0..0 }
+    }
 }
 
 #[derive(Deserialize)]

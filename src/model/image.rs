@@ -59,6 +59,17 @@ impl ImageRef {
         self.repository.rsplit('/').next().unwrap_or(&self.repository)
     }
 
+    /// The same repository's image of another tag.
+    ///
+    /// # Errors
+    /// When the text is no tag.
+    pub fn with_tag(&self, tag: &str) -> Result<Self, ImageError> {
+        if !is_tag(tag) {
+            return Err(ImageError::Reference(format!("{}:{tag}", self.repository)));
+        }
+        Ok(Self { tag: tag.into(), ..self.clone() })
+    }
+
     /// As people write it: without Docker Hub's host and `library/`.
     pub fn familiar(&self) -> String {
         match (&*self.registry, self.repository.strip_prefix("library/")) {
@@ -103,10 +114,7 @@ impl FromStr for ImageRef {
                 && !separators(bytes[0])
                 && !separators(bytes[bytes.len() - 1])
         };
-        let valid_tag = (1..=128).contains(&tag.len())
-            && tag.bytes().all(|b| b.is_ascii_alphanumeric() || separators(b) || b == b'_')
-            && !tag.starts_with(['.', '-']);
-        if !valid_registry || !repository.split('/').all(valid_part) || !valid_tag {
+        if !valid_registry || !repository.split('/').all(valid_part) || !is_tag(tag) {
             return Err(malformed());
         }
         let repository = match (registry, repository.contains('/')) {
@@ -115,6 +123,13 @@ impl FromStr for ImageRef {
         };
         Ok(Self { registry: registry.into(), repository, tag: tag.into() })
     }
+}
+
+/// Whether a text is a tag, by the grammar of the distribution project.
+pub fn is_tag(text: &str) -> bool {
+    (1..=128).contains(&text.len())
+        && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b))
+        && !text.starts_with(['.', '-'])
 }
 
 impl fmt::Display for ImageRef {
@@ -127,6 +142,11 @@ impl Digest {
     /// `sha256:` and 64 hexadecimal digits.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// The first twelve hexadecimal digits, for people.
+    pub fn short(&self) -> &str {
+        &self.0["sha256:".len()..][..12]
     }
 }
 

@@ -201,6 +201,8 @@ pub struct Resources {
     pub disk_mb: u64,
     /// Minutes after which a build is ended.
     pub time_budget_min: u64,
+    /// Minutes that one build takes as a rule, on a machine of this size.
+    pub expected_min: Option<u64>,
 }
 
 /// Commands beside a build: program and arguments each.

@@ -17,7 +17,7 @@ pub use adr::{
 };
 pub use catalog::{Catalog, Mirror};
 pub use change::{Change, ContextChange, Via};
-pub use image::{Digest, Fingerprint, ImageError, ImageRef};
+pub use image::{Digest, Fingerprint, ImageError, ImageRef, is_tag};
 pub use layer::{
     Artifact, Base, Build, Class, Cooked, Donor, Edge, EdgeKind, Hooks, Layer, NativeDep, NativeSource, Needed,
     Resources, Secret, Tool,

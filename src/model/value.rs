@@ -56,6 +56,7 @@ pub fn to_value(layer: &Layer) -> Value {
                 "memory_mb": resources.memory_mb,
                 "disk_mb": resources.disk_mb,
                 "time_budget_min": resources.time_budget_min,
+                "expected_min": resources.expected_min,
             },
             "cache_version": build.cache_version,
         },

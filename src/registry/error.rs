@@ -1,8 +1,10 @@
 //! Why a registry gave no answer that can be used.
 
+use std::fmt;
+use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::model::ImageRef;
+use crate::model::{Digest, ImageRef};
 
 /// Why a registry gave no answer that can be used.
 #[derive(Debug, thiserror::Error)]
@@ -20,7 +22,7 @@ pub struct RegistryError {
 /// What went wrong, by what the caller can do about it. No text holds a secret.
 #[derive(Debug, thiserror::Error)]
 pub enum RegistryErrorKind {
-    /// No answer: the name does not resolve, the connection was refused or broke, TLS failed, time ran out.
+    /// No answer: the name does not resolve, the connection was refused or broke, time ran out.
     #[error("{host} can't be reached: {why}")]
     Unreachable {
         /// The host.
@@ -28,8 +30,17 @@ pub enum RegistryErrorKind {
         /// What happened.
         why: String,
     },
-    /// The login is missing, wrong, or not good for this repository.
-    #[error("{host} wants a login: {tried}")]
+    /// There is no trust: the certificate is not valid, or the host does not speak TLS at all.
+    #[error("{host} can't be trusted: {why}")]
+    Tls {
+        /// The host.
+        host: String,
+        /// What happened.
+        why: String,
+    },
+    /// The login is missing, wrong, or not good for this repository. Registries say the same of repositories that
+    /// don't exist.
+    #[error("{host} wants a login, or has no such image: {tried}")]
     Unauthorized {
         /// The host.
         host: String,
@@ -43,15 +54,15 @@ pub enum RegistryErrorKind {
         host: String,
     },
     /// Too many requests, also after waiting as long as was asked for.
-    #[error("{host} limits the rate of requests")]
+    #[error("{host} limits the rate of requests{}", Wait(*retry_after))]
     RateLimited {
         /// The host.
         host: String,
         /// How long it asked to wait.
         retry_after: Option<Duration>,
     },
-    /// The server failed.
-    #[error("{host} failed with status {status}")]
+    /// The server failed, or refused for a reason that is no other kind.
+    #[error("{host} failed with status {status}{}", Wait(*retry_after))]
     Server {
         /// The host.
         host: String,
@@ -59,6 +70,16 @@ pub enum RegistryErrorKind {
         status: u16,
         /// How long it asked to wait.
         retry_after: Option<Duration>,
+    },
+    /// The bytes are not those that the registry announced: broken on the way, or a registry that contradicts itself.
+    #[error("{host} gave an answer that can't be trusted: it announced {announced} and sent {received}")]
+    WrongDigest {
+        /// The host.
+        host: String,
+        /// The digest in the answer's header.
+        announced: Digest,
+        /// The digest of what was received.
+        received: Digest,
     },
     /// An answer that is broken, too large, or contradicts itself: it is never used.
     #[error("{host} gave an answer that can't be trusted: {why}")]
@@ -76,4 +97,40 @@ pub enum RegistryErrorKind {
         /// What went wrong.
         why: String,
     },
+}
+
+/// Why no registry can be asked at all: an option is wrong.
+#[derive(Debug, thiserror::Error)]
+pub enum SetupError {
+    /// A mirror is no host.
+    #[error("the mirror `{mirror}` of {registry} is no host: write HOST[:PORT][/PREFIX], without https://")]
+    Mirror {
+        /// The registry that it stands in for.
+        registry: String,
+        /// As it was written.
+        mirror: String,
+    },
+    /// An entry of `plain_http` is no host.
+    #[error("`{0}` in plain_http is no host: write HOST[:PORT], without http://")]
+    PlainHttp(String),
+    /// A file of certificate authorities can't be used.
+    #[error("the certificate authorities in {} can't be used: {why}", file.display())]
+    Authorities {
+        /// The file.
+        file: PathBuf,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// The system gives no sockets, or no TLS.
+    #[error("requests to registries can't be made: {0}")]
+    System(String),
+}
+
+/// How long a server asked to wait, at the end of a sentence.
+struct Wait(Option<Duration>);
+
+impl fmt::Display for Wait {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.map_or(Ok(()), |time| write!(f, "; it asks to wait {} s", time.as_secs()))
+    }
 }

@@ -1,14 +1,44 @@
 //! External images in registries: what a tag stands for, and which tags there are.
 //!
 //! [`Registry`] is all that the rest of lamina knows of it. Start reading there; `client` speaks the OCI distribution
-//! protocol, `retry` repeats what may succeed a second time, `credentials` reads Docker's logins.
+//! protocol, `transport` sends a single request, `auth` answers a registry that asks who we are, `retry` repeats what
+//! may succeed a second time, `credentials` reads Docker's logins. What registries send is read in `wire` (bodies) and
+//! `headers`, by pure functions.
+//!
+//! ```no_run
+//! use lamina::registry::{self, Options, Registry};
+//!
+//! let registries = registry::open(&Options::default())?;
+//! let image = "debian:trixie-slim".parse()?;
+//! let manifest = registry::block_on(registries.manifest(&image))??;
+//! println!("{}", manifest.digest);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
+mod auth;
+mod client;
+mod credentials;
 mod error;
+mod headers;
+mod options;
+mod retry;
+mod transport;
+mod wire;
 
 use std::collections::BTreeMap;
 use std::future::Future;
+use std::sync::OnceLock;
 
-pub use error::{RegistryError, RegistryErrorKind};
+use futures_util::{StreamExt, stream};
+use tokio::runtime::{Builder, Runtime};
+
+pub use client::Client;
+pub use credentials::{CredentialsError, Login, LoginKind, Logins};
+pub use error::{RegistryError, RegistryErrorKind, SetupError};
+pub use headers::{Challenge, parse_challenges, parse_next_link, parse_retry_after};
+pub use options::Options;
+pub use retry::{Retry, RetryPolicy};
+pub use wire::{WireError, parse_manifest, parse_tags};
 
 use crate::model::{Digest, ImageRef, Platform};
 
@@ -41,4 +71,49 @@ pub struct Manifest {
     pub digest: Digest,
     /// The manifests of an index by platform; empty for a single manifest, which does not say its platform.
     pub platforms: BTreeMap<Platform, Digest>,
+}
+
+/// All registries, as the options say: with a bound on what is asked at the same time, and with repetition.
+///
+/// # Errors
+/// When an option is wrong, or the system has no TLS.
+pub fn open(options: &Options) -> Result<Retry<Client>, SetupError> {
+    Ok(Retry::new(Client::new(options)?, options.retry.clone()))
+}
+
+/// Asks for all items, at most `bound` at the same time, and returns the answers in the order of the items. A slow one
+/// holds up nobody but itself.
+pub async fn ask_all<T, A, F: Future<Output = A>>(
+    items: impl IntoIterator<Item = T>,
+    bound: usize,
+    ask: impl Fn(T) -> F,
+) -> Vec<A> {
+    let asked = items.into_iter().enumerate().map(|(place, item)| {
+        let answer = ask(item);
+        async move { (place, answer.await) }
+    });
+    let mut answers: Vec<_> = stream::iter(asked).buffer_unordered(bound.max(1)).collect().await;
+    answers.sort_by_key(|(place, _)| *place);
+    answers.into_iter().map(|(_, answer)| answer).collect()
+}
+
+/// Waits for the answers of registries. All waiting is done by one thread, the caller's; the runtime lives as long as
+/// the process, because connections that are kept open belong to it.
+///
+/// # Errors
+/// When the system gives no event queue.
+///
+/// # Panics
+/// When it is called from asynchronous code, which has a runtime already.
+pub fn block_on<F: Future>(future: F) -> Result<F::Output, SetupError> {
+    static RUNTIME: OnceLock<Runtime> = OnceLock::new();
+    let runtime = match RUNTIME.get() {
+        Some(runtime) => runtime,
+        None => {
+            let built = Builder::new_current_thread().enable_all().build();
+            let built = built.map_err(|error| SetupError::System(error.to_string()))?;
+            RUNTIME.get_or_init(|| built)
+        }
+    };
+    Ok(runtime.block_on(future))
 }

@@ -1,8 +1,11 @@
 //! A cascade as text, names, waves and JSON.
 
+use std::collections::BTreeSet;
+
 use super::reason;
 use super::{count, json, table};
 use crate::cascade::Cascade;
+use crate::lock::Move;
 use crate::model::{LayerName, RelPath};
 use crate::snapshot::Snapshot;
 
@@ -24,6 +27,8 @@ pub struct Unaffecting {
 pub struct CascadeReport<'a> {
     /// The catalog as it is now.
     pub snapshot: &'a Snapshot,
+    /// The revision that it is compared with, where it is compared with one that can be read.
+    pub old: Option<&'a Snapshot>,
     /// What is stale.
     pub cascade: &'a Cascade,
     /// What of it is wanted, in waves of building.
@@ -39,6 +44,16 @@ pub struct CascadeReport<'a> {
 }
 
 impl CascadeReport<'_> {
+    /// The layers that are wanted.
+    pub fn selected(&self) -> BTreeSet<LayerName> {
+        self.waves.iter().flatten().map(|name| (*name).clone()).collect()
+    }
+
+    /// The locked images that moved since the other revision.
+    pub fn moves(&self) -> Vec<Move<'_>> {
+        self.old.map(|old| self.snapshot.lock.moves_since(&old.lock)).unwrap_or_default()
+    }
+
     /// A line a layer: its name, and the way from a change to it.
     pub fn text(&self) -> String {
         let row = |name: &LayerName| [name.to_string(), reason::chain(self.cascade, name, self.verbose)];

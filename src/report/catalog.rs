@@ -76,11 +76,12 @@ pub fn show_text(snapshot: &Snapshot, loaded: &LoadedLayer) -> String {
     row(
         "resources",
         format!(
-            "{}, {} MiB of memory, {} MiB of disk, {}",
+            "{}, {} MiB of memory, {} MiB of disk, {}{}",
             count(usize::try_from(resources.cpu).unwrap_or(usize::MAX), "processor"),
             resources.memory_mb,
             resources.disk_mb,
             count(usize::try_from(resources.time_budget_min).unwrap_or(usize::MAX), "minute"),
+            resources.expected_min.map(|min| format!(" ({min} expected)")).unwrap_or_default(),
         ),
     );
     let fingerprint = snapshot.fingerprints().get(&layer.name);

@@ -1,8 +1,9 @@
-//! The graph as a tree and in graph languages.
+//! The graph as a tree. The languages that draw it are in `drawing`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
+use super::drawing::role;
 use crate::model::{EdgeKind, LayerName};
 use crate::snapshot::Snapshot;
 
@@ -27,15 +28,6 @@ fn edges(snapshot: &Snapshot) -> BTreeMap<Node, BTreeMap<LayerName, BTreeSet<Edg
         children.into_iter().for_each(|(child, kind)| add(Node::Layer(name.clone()), child, kind));
     }
     edges
-}
-
-/// The roles, where they are not the usual ones: a layer that others build in stands on what it builds on.
-fn role(kinds: &BTreeSet<EdgeKind>) -> String {
-    let usual = BTreeSet::from([EdgeKind::Build, EdgeKind::Runtime]);
-    if *kinds == usual {
-        return String::new();
-    }
-    kinds.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }
 
 /// A tree for people, from the external images down. A layer with several parents stands below each; what comes
@@ -105,65 +97,4 @@ fn branches(
             open.extend(rows(&node, format!("{indent}{below}")));
         }
     }
-}
-
-/// Graphviz: `lamina graph --format dot | dot -Tsvg`.
-pub fn dot(snapshot: &Snapshot) -> String {
-    let mut text = String::from("digraph lamina {\n  rankdir = LR;\n  node [shape = box, style = rounded];\n");
-    let quote = |text: &str| format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""));
-    for image in snapshot.images().into_keys() {
-        let _ = writeln!(text, "  {} [shape = folder, style = \"\"];", quote(&image.familiar()));
-    }
-    for loaded in snapshot.layers() {
-        let _ = writeln!(text, "  {} [tooltip = {}];", quote(loaded.layer.name.as_str()), quote(&loaded.layer.summary));
-    }
-    for (parent, children) in edges(snapshot) {
-        for (child, kinds) in children {
-            let style = match kinds.first() {
-                Some(EdgeKind::Build) | None => "solid",
-                Some(EdgeKind::Runtime) => "dashed",
-                Some(EdgeKind::Donor) => "dotted",
-            };
-            let names: Vec<&str> = kinds.iter().map(|kind| kind.as_str()).collect();
-            let names = names.join(", ");
-            let _ = writeln!(
-                text,
-                "  {} -> {} [style = {style}, tooltip = {}];",
-                quote(&label(&parent)),
-                quote(child.as_str()),
-                quote(&names)
-            );
-        }
-    }
-    text + "}\n"
-}
-
-/// Mermaid, as GitHub and GitLab draw it in Markdown.
-pub fn mermaid(snapshot: &Snapshot) -> String {
-    let mut text = String::from("graph LR\n");
-    let edges = edges(snapshot);
-    // Names of layers are safe as ids but for dashes and a few words, among them `end`; images are numbered.
-    let images: BTreeMap<String, usize> =
-        snapshot.images().into_keys().enumerate().map(|(number, image)| (image.familiar(), number)).collect();
-    let id = |node: &Node| match node {
-        Node::Image(image) => format!("image{}", images.get(image).copied().unwrap_or_default()),
-        Node::Layer(name) => format!("layer_{}", name.as_str().replace('-', "_")),
-    };
-    for image in images.keys() {
-        let _ = writeln!(text, "  {}[/\"{image}\"/]", id(&Node::Image(image.clone())));
-    }
-    for name in snapshot.graph.names() {
-        let _ = writeln!(text, "  {}[\"{name}\"]", id(&Node::Layer(name.clone())));
-    }
-    for (parent, children) in &edges {
-        for (child, kinds) in children {
-            let child = id(&Node::Layer(child.clone()));
-            let _ = match role(kinds).as_str() {
-                "" => writeln!(text, "  {} --> {child}", id(parent)),
-                role if kinds.contains(&EdgeKind::Build) => writeln!(text, "  {} -->|{role}| {child}", id(parent)),
-                role => writeln!(text, "  {} -.->|{role}| {child}", id(parent)),
-            };
-        }
-    }
-    text
 }

@@ -3,22 +3,43 @@
 pub mod cascade;
 pub mod catalog;
 pub mod diagnostics;
+pub mod drawing;
 pub mod explanation;
 pub mod github;
 pub mod graph;
 pub mod json;
+pub mod markdown;
+pub mod pins;
+pub mod pipeline;
 pub mod place;
 pub mod reason;
 pub mod sarif;
+pub mod update;
 
 use std::collections::BTreeMap;
 use std::fmt::Display;
 
+use crate::cascade::Estimate;
 use crate::model::{EdgeKind, LayerName};
 
 /// A number with its noun: `1 layer`, `3 layers`.
 pub fn count(number: usize, noun: &str) -> String {
     if number == 1 { format!("1 {noun}") } else { format!("{number} {noun}s") }
+}
+
+/// How long building takes: `about 65 minutes of building, 31 with as many machines as can be used`.
+pub fn minutes(estimate: &Estimate<'_>) -> String {
+    let unknown = &estimate.without_figure;
+    let bound = if unknown.is_empty() { "about" } else { "at least" };
+    let machine = count(usize::try_from(estimate.machine_min).unwrap_or(usize::MAX), "minute");
+    let mut words =
+        format!("{bound} {machine} of building, {} with as many machines as can be used", estimate.wall_min);
+    if !unknown.is_empty() {
+        let named: Vec<&LayerName> = unknown.iter().take(5).copied().collect();
+        let more = if unknown.len() > named.len() { " and others" } else { "" };
+        words.push_str(&format!("; no figure for {}{more}", enumeration(&named)));
+    }
+    words
 }
 
 /// Names with all their roles: `rust (build base, runtime base)`.

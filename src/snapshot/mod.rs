@@ -1,7 +1,11 @@
 //! One revision of a catalog, evaluated: layers, graph, lock, fingerprints. What `cascade` compares two of.
 
+mod recipe;
+
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
+
+pub use recipe::Recipe;
 
 use rayon::prelude::*;
 
@@ -25,6 +29,8 @@ pub struct Snapshot {
     pub lock: Lock,
     /// The lock file's name for findings; `None` where there is no such file.
     pub lock_file: Option<String>,
+    /// The text of the lock file.
+    pub lock_text: Option<Arc<str>>,
     /// Where the lock file lies in the catalog; `None` for one from elsewhere.
     pub lock_path: Option<RelPath>,
     /// What is wrong with the lock.
@@ -58,6 +64,7 @@ impl Snapshot {
             graph,
             lock: Lock::default(),
             lock_file: None,
+            lock_text: None,
             lock_path: None,
             lock_findings: Vec::new(),
             fingerprints: OnceLock::new(),

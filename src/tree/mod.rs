@@ -3,6 +3,7 @@
 //! Both answer alike: folders are listed in order, files are regular and bounded, and links are never followed, so
 //! that no path leads out of the catalog and every file has one name.
 
+mod edited;
 mod files;
 mod git;
 mod ignore;
@@ -12,6 +13,7 @@ use std::io;
 
 use sha2::{Digest as _, Sha256};
 
+pub use edited::EditedTree;
 pub use files::{Files, MAX_TEXT, TextFile, finding};
 pub use git::{GitTree, RevisionError, repository};
 pub use ignore::Ignore;

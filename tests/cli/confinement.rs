@@ -129,9 +129,10 @@ fn files_of_the_command_line_are_regular_text() {
         ("large", "it has more than 1048576 bytes"),
         ("nothing", "No such file or directory (os error 2)"),
     ] {
-        for option in ["--overlay", "--lock"] {
-            shop.run(["list", option, file]).stderr(&format!("error: {file} can't be read: {why}\n")).code(1);
-        }
+        let error = format!("error: {file} can't be read: {why}\n");
+        let hint = if file == "nothing" { "hint: `lamina lock --lock FILE` writes it\n" } else { "" };
+        shop.run(["list", "--overlay", file]).stderr(&error).code(1);
+        shop.run(["list", "--lock", file]).stderr(&(error + hint)).code(1);
     }
 }
 

@@ -98,7 +98,7 @@ fn layer(own: LayerName, build_base: Base, runtime_base: Base, donors: Vec<Donor
             args: BTreeMap::from([("G".to_owned(), "1".to_owned())]),
             secrets: ["h", "i"].map(|id| Secret { id: id.to_owned(), required: false, purpose: None }).to_vec(),
             platforms: ["linux/amd64", "linux/arm64"].map(|platform| platform.parse::<Platform>().unwrap()).to_vec(),
-            resources: Resources { cpu: 1, memory_mb: 1, disk_mb: 1, time_budget_min: 1 },
+            resources: Resources { cpu: 1, memory_mb: 1, disk_mb: 1, time_budget_min: 1, expected_min: Some(1) },
             cache_version: 0,
         },
         hooks: Hooks::default(),
@@ -275,7 +275,10 @@ fn change_no_input(spec: &mut Spec, at: usize, kind: usize) {
     match kind {
         0 => layer.summary.push('x'),
         1 => layer.docs = Some("d".to_owned()),
-        2 => layer.build.resources = Resources { cpu: 9, memory_mb: 9, disk_mb: 9, time_budget_min: 9 },
+        2 => {
+            layer.build.resources =
+                Resources { cpu: 9, memory_mb: 9, disk_mb: 9, time_budget_min: 9, expected_min: None }
+        }
         3 => layer.hooks.after_build = vec![vec!["make".to_owned()]],
         4 => layer.native_deps.reverse(),
         5 => layer.tools.reverse(),
@@ -305,6 +308,8 @@ proptest! {
             let flat: Vec<LayerName> = waves.iter().flatten().map(|name| (*name).clone()).collect();
             prop_assert_eq!(flat.len(), set.len());
             prop_assert_eq!(flat.into_iter().collect::<BTreeSet<_>>(), set.clone());
+            // Where all layers weigh the same, the longest way passes through each wave once.
+            prop_assert_eq!(graph.heaviest_path(&set, |_| 3), 3 * waves.len() as u64);
             let wave = |name: &LayerName| waves.iter().position(|wave| wave.contains(&name)).unwrap();
             for parent in &set {
                 // Also where the way from one to the other leads through layers outside of the set.

@@ -9,7 +9,7 @@ use std::os::unix::ffi::OsStrExt;
 use lamina::diag::{Code, Severity};
 use regex::Regex;
 
-use crate::workshop::{DEBIAN, RUST, Workshop, lock};
+use crate::workshop::{DEBIAN, RUST, Workshop, digest, lock};
 
 /// Codes without a fixture here, and why.
 const ELSEWHERE: &[(&str, &str)] = &[
@@ -243,6 +243,10 @@ fixtures! {
             + "[[image]]\nreference = \"alpine:3\"\n[[image]]\nreference = \"alpine:3@sha256:0\"\n[[image]]\nreference = \"alpine\"\n"));
     };
     lock_unused [LockUnused] |shop| { shop.lock(&[RUST, DEBIAN]); };
+    platform_missing [PlatformMissing] |shop| {
+        shop.layer_with("bad", RUST, "build.platforms = [\"linux/amd64\", \"linux/arm64\"],");
+        shop.append("lamina.lock", &format!("\n[image.platforms]\n\"linux/amd64\" = \"{}\"\n", digest(2)));
+    };
 
     // Native dependencies and cooked sets
     native_deps [NativeDeps AdrHard] |shop| {

@@ -11,6 +11,8 @@ use super::decisions::{Adrs, Axioms};
 use super::findings::{Explain, Validate, ValidateExplain, ValidateList};
 use super::graph::Graph;
 use super::layers::{List, Show};
+use super::pins::{Lock, Outdated};
+use super::update::Update;
 use super::why::Why;
 use super::{Answer, VERSION};
 
@@ -22,8 +24,11 @@ pub static SHAPES: &[Shape] = &[
     Shape::of::<Explain>(),
     Shape::of::<Graph<'_>>(),
     Shape::of::<List<'_>>(),
+    Shape::of::<Lock<'_>>(),
+    Shape::of::<Outdated<'_>>(),
     Shape::of::<Schemas>(),
     Shape::of::<Show<'_>>(),
+    Shape::of::<Update<'_>>(),
     Shape::of::<Validate<'_>>(),
     Shape::of::<ValidateExplain>(),
     Shape::of::<ValidateList>(),

@@ -163,6 +163,8 @@ struct Resources {
     disk_mb: u64,
     /// Minutes after which a build is ended.
     time_budget_min: u64,
+    /// Minutes that one build takes as a rule; null where the layer does not say.
+    expected_min: Option<u64>,
 }
 
 /// Commands beside a build: program and arguments each.
@@ -235,7 +237,7 @@ impl<'a> Cooked<'a> {
 impl<'a> Build<'a> {
     fn new(build: &'a model::Build) -> Self {
         let secret = |s: &'a model::Secret| Secret { id: &s.id, required: s.required, purpose: s.purpose.as_deref() };
-        let model::Resources { cpu, memory_mb, disk_mb, time_budget_min } = build.resources;
+        let model::Resources { cpu, memory_mb, disk_mb, time_budget_min, expected_min } = build.resources;
         Self {
             dockerfile: build.dockerfile.as_str(),
             context: build.context.as_str(),
@@ -243,7 +245,7 @@ impl<'a> Build<'a> {
             args: &build.args,
             secrets: build.secrets.iter().map(secret).collect(),
             platforms: build.platforms.iter().map(|platform| platform.as_str()).collect(),
-            resources: Resources { cpu, memory_mb, disk_mb, time_budget_min },
+            resources: Resources { cpu, memory_mb, disk_mb, time_budget_min, expected_min },
             cache_version: build.cache_version,
         }
     }

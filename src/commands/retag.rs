@@ -1,0 +1,129 @@
+//! Where the catalog says a tag, and how to have it say another one.
+//!
+//! A tag is rarely written out: `rust:%{rust.version}-slim-%{debian.release}`. So this tries the edits that are
+//! likely, one by one, evaluates the catalog with each, and takes the first one after which the catalog names the
+//! new image in the place of the old one and is otherwise built on the same images.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
+
+use super::context::Context;
+use super::error::CommandError;
+use crate::catalog::CATALOG_FILE;
+use crate::lock::tag::TagPattern;
+use crate::model::{ImageRef, RelPath};
+use crate::snapshot::Snapshot;
+use crate::tree::EditedTree;
+
+/// Other texts for some of the catalog's files.
+pub type Texts = BTreeMap<RelPath, String>;
+
+/// How many edits are tried for an image; each costs an evaluation of the catalog.
+const MAX_TRIALS: usize = 24;
+
+/// The texts after which the catalog names `new` where it named `old`; none where no edit leads there. `edited` is
+/// what has been changed already, and `wanted` what may be changed by the same edit.
+///
+/// # Errors
+/// When the catalog's files can't be read.
+pub fn find(
+    context: &Context<'_>,
+    snapshot: &Snapshot,
+    edited: &Texts,
+    (old, new): (&ImageRef, &ImageRef),
+    wanted: &BTreeMap<ImageRef, ImageRef>,
+) -> Result<Option<Texts>, CommandError> {
+    let images = |snapshot: &Snapshot| snapshot.images().into_keys().cloned().collect::<BTreeSet<ImageRef>>();
+    let before = {
+        let tree = EditedTree::new(context.work_tree()?, edited.clone());
+        images(&context.unchecked(Box::new(tree))?)
+    };
+    if !before.contains(old) {
+        // An earlier edit moved this one along.
+        return Ok(before.contains(new).then(|| edited.clone()));
+    }
+    for texts in edits(snapshot, edited, old, new).into_iter().take(MAX_TRIALS) {
+        let tree = EditedTree::new(context.work_tree()?, texts.clone());
+        let trial = context.unchecked(Box::new(tree))?;
+        let after = images(&trial);
+        let is_wanted = |image: &ImageRef| before.contains(image) || wanted.values().any(|new| new == image);
+        let is_kept =
+            |image: &ImageRef| after.contains(image) || wanted.get(image).is_some_and(|new| after.contains(new));
+        let leads_there = after.contains(new) && !after.contains(old);
+        if leads_there && after.iter().all(is_wanted) && before.iter().all(is_kept) && trial.graph_findings().is_empty()
+        {
+            return Ok(Some(texts));
+        }
+    }
+    Ok(None)
+}
+
+/// The likely edits, likelier ones first.
+fn edits(snapshot: &Snapshot, edited: &Texts, old: &ImageRef, new: &ImageRef) -> Vec<Texts> {
+    let texts: BTreeMap<RelPath, String> = files(snapshot, old)
+        .into_iter()
+        .filter_map(|path| {
+            let text = match edited.get(&path) {
+                Some(text) => text.clone(),
+                None => snapshot.catalog.files.text(&path).ok()??.text.to_string(),
+            };
+            Some((path, text))
+        })
+        .collect();
+    let mut edits = Vec::new();
+    for (from, to) in &spellings(old, new) {
+        let places: Vec<(&RelPath, Range<usize>)> = texts
+            .iter()
+            .flat_map(|(path, text)| text.match_indices(from).map(move |(at, _)| (path, at..at + from.len())))
+            .collect();
+        let edit = |places: &[&(&RelPath, Range<usize>)]| {
+            let mut all = edited.clone();
+            // From behind, so that the places before stay where they are.
+            for (path, place) in places.iter().rev() {
+                let text = all.entry((*path).clone()).or_insert_with(|| texts[*path].clone());
+                text.replace_range(place.clone(), to);
+            }
+            all
+        };
+        edits.extend(places.iter().map(|place| edit(&[place])));
+        if places.len() > 1 {
+            edits.push(edit(&places.iter().collect::<Vec<_>>()));
+        }
+    }
+    edits
+}
+
+/// The files that can say an image's tag: the catalog's own, and those of the layers that name it.
+fn files(snapshot: &Snapshot, image: &ImageRef) -> Vec<RelPath> {
+    let mut files = vec![RelPath::new(CATALOG_FILE).unwrap_or_default()];
+    let mut add = |path: &RelPath| {
+        if !files.contains(path) {
+            files.push(path.clone());
+        }
+    };
+    snapshot.catalog.config_files.iter().for_each(&mut add);
+    for (name, _) in snapshot.images().remove(image).unwrap_or_default() {
+        if let Some(loaded) = snapshot.catalog.layers.get(name) {
+            add(&loaded.workflow);
+            loaded.imports.iter().for_each(&mut add);
+        }
+    }
+    files
+}
+
+/// The ways in which a text can say a tag, each with how it says the new one. All are whole strings of Nickel.
+fn spellings(old: &ImageRef, new: &ImageRef) -> Vec<(String, String)> {
+    let quoted = |old: &str, new: &str| (format!("\"{old}\""), format!("\"{new}\""));
+    let mut spellings = vec![
+        quoted(&old.familiar(), &new.familiar()),
+        quoted(&old.to_string(), &new.to_string()),
+        quoted(old.tag(), new.tag()),
+    ];
+    if let (Some(from), Some(to)) = (TagPattern::parse(old.tag()), TagPattern::parse(new.tag())) {
+        let (from, to) = (from.version_text(), to.version_text());
+        spellings.push(quoted(&from, &to));
+        spellings.push(quoted(&format!("v{from}"), &format!("v{to}")));
+    }
+    spellings.dedup();
+    spellings
+}

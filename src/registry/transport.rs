@@ -1,0 +1,258 @@
+//! One request and its answer: TLS, redirects, bounds. Knows nothing of registries, and adds no login by itself.
+
+use std::error::Error;
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::Path;
+use std::time::{Duration, SystemTime};
+
+use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue, LOCATION, RETRY_AFTER};
+use reqwest::{Certificate, Method, StatusCode, Url};
+use tokio::sync::Semaphore;
+
+use super::error::{RegistryErrorKind, SetupError};
+use super::headers::parse_retry_after;
+use super::options::Options;
+use super::wire::shortened;
+
+/// How often an answer may name another place.
+const MAX_REDIRECTS: usize = 5;
+/// The largest file of certificate authorities.
+const MAX_AUTHORITIES: u64 = 4 << 20;
+
+/// The one client for all requests.
+pub(super) struct Transport {
+    http: reqwest::Client,
+    /// The hosts that are spoken to without TLS, as `http://HOST:PORT/`.
+    plain: Vec<Url>,
+    turns: Semaphore,
+    timeout: Duration,
+}
+
+/// What is asked.
+pub(super) struct Request<'a> {
+    pub method: Method,
+    pub url: Url,
+    pub headers: &'a [(HeaderName, &'static str)],
+    pub authorization: Option<&'a HeaderValue>,
+    /// The fields of a form, for `POST`.
+    pub form: Option<&'a [(&'static str, &'a str)]>,
+    /// The most bytes that the body may have.
+    pub limit: usize,
+}
+
+/// What is answered.
+pub(super) struct Answer {
+    pub status: StatusCode,
+    pub headers: HeaderMap,
+    /// Who answered: the host that was asked, or where it redirected to.
+    pub url: Url,
+    /// The body of a success.
+    pub body: Vec<u8>,
+}
+
+impl Transport {
+    pub(super) fn new(options: &Options) -> Result<Self, SetupError> {
+        // It fails when there is one already, which is as good.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let mut authorities = Vec::new();
+        for file in &options.authorities {
+            let why = |why: String| SetupError::Authorities { file: file.clone(), why };
+            let pem = read(file).map_err(|error| why(error.to_string()))?;
+            let found = Certificate::from_pem_bundle(&pem).map_err(|error| why(deepest(&error)))?;
+            if found.is_empty() {
+                return Err(why("it holds no certificate in PEM".to_owned()));
+            }
+            authorities.extend(found);
+        }
+        let builder = || {
+            reqwest::Client::builder()
+                .user_agent(concat!("lamina/", env!("CARGO_PKG_VERSION")))
+                .redirect(reqwest::redirect::Policy::none())
+                .referer(false)
+                .connect_timeout(options.connect_timeout)
+        };
+        // A system without any certificate authority can still use its own, or plain HTTP.
+        let http = builder()
+            .tls_certs_merge(authorities.clone())
+            .build()
+            .or_else(|_| builder().tls_certs_only(authorities).build())
+            .map_err(|error| SetupError::System(deepest(&error)))?;
+        let plain = options.plain_http.iter().map(|host| {
+            let url = format!("http://{host}/").parse::<Url>().ok();
+            url.filter(is_host).ok_or_else(|| SetupError::PlainHttp(host.clone()))
+        });
+        Ok(Self {
+            http,
+            plain: plain.collect::<Result<_, _>>()?,
+            turns: Semaphore::new(options.concurrency.max(1)),
+            timeout: options.timeout,
+        })
+    }
+
+    /// The address of a host, with the scheme that it is spoken to with.
+    pub(super) fn address(&self, host: &str) -> Option<Url> {
+        let plain: Url = format!("http://{host}/").parse().ok().filter(is_host)?;
+        match self.is_plain(&plain) {
+            true => Some(plain),
+            false => format!("https://{host}/").parse().ok(),
+        }
+    }
+
+    fn is_plain(&self, url: &Url) -> bool {
+        self.plain.iter().any(|plain| plain.origin() == url.origin())
+    }
+
+    /// Refuses an address that a server named, where it is not as well protected as the server is.
+    pub(super) fn check(&self, from: &Url, to: &Url) -> Result<(), RegistryErrorKind> {
+        let why = match to.scheme() {
+            "https" => None,
+            "http" if from.scheme() == "http" && self.is_plain(to) => None,
+            "http" => Some("which is not encrypted"),
+            _ => Some("which is no web address"),
+        };
+        let why = why.or((!to.username().is_empty() || to.password().is_some()).then_some("with a login in it"));
+        let Some(why) = why else { return Ok(()) };
+        // Of an address with a login, nothing but the host is shown.
+        let why = format!("it sends its clients to {}://{}, {why}", to.scheme(), shortened(&authority(to)));
+        Err(RegistryErrorKind::Malformed { host: authority(from), why })
+    }
+
+    /// Sends a request, when its turn has come, and reads the answer.
+    pub(super) async fn send(&self, request: Request<'_>) -> Result<Answer, RegistryErrorKind> {
+        // Nobody closes it; if somebody did, no bound is better than no answer.
+        let _turn = self.turns.acquire().await.ok();
+        let host = authority(&request.url);
+        match tokio::time::timeout(self.timeout, self.follow(request)).await {
+            Ok(answer) => answer,
+            Err(_) => {
+                let why = format!("no answer within {} s", self.timeout.as_secs_f32());
+                Err(RegistryErrorKind::Unreachable { host, why })
+            }
+        }
+    }
+
+    /// Goes where the answers lead. A login stays with the host that it is for.
+    async fn follow(&self, request: Request<'_>) -> Result<Answer, RegistryErrorKind> {
+        let Request { method, mut url, headers, mut authorization, form, limit } = request;
+        let asked = authority(&url);
+        for _ in 0..=MAX_REDIRECTS {
+            let mut builder = self.http.request(method.clone(), url.clone());
+            builder = headers.iter().fold(builder, |builder, (name, value)| builder.header(name, *value));
+            builder = authorization.iter().fold(builder, |builder, login| builder.header(AUTHORIZATION, *login));
+            builder = form.iter().fold(builder, |builder, form| builder.form(form));
+            let response = builder.send().await.map_err(|error| failure(&url, &error))?;
+            let status = response.status();
+            let location = response.headers().get(LOCATION).filter(|_| is_redirect(status));
+            let Some(location) = location else { return read_answer(response, &url, limit).await };
+            let malformed = |why: String| RegistryErrorKind::Malformed { host: authority(&url), why };
+            if method == Method::POST {
+                return Err(malformed("it redirects a login".to_owned()));
+            }
+            let location = String::from_utf8_lossy(location.as_bytes()).into_owned();
+            let to = url.join(&location);
+            let to = to.map_err(|_| malformed(format!("it redirects to `{}`", shortened(&location))))?;
+            self.check(&url, &to)?;
+            if to.origin() != url.origin() {
+                authorization = None;
+            }
+            url = to;
+        }
+        let why = format!("it redirects more than {MAX_REDIRECTS} times");
+        Err(RegistryErrorKind::Malformed { host: asked, why })
+    }
+}
+
+impl Answer {
+    /// The text of a header, if it is one.
+    pub(super) fn header(&self, name: impl reqwest::header::AsHeaderName) -> Option<&str> {
+        self.headers.get(name).and_then(|value| value.to_str().ok())
+    }
+
+    /// What a status means that is no success; of 401, the caller knows more.
+    pub(super) fn failure(&self) -> RegistryErrorKind {
+        let host = authority(&self.url);
+        let retry_after = self.header(RETRY_AFTER).and_then(|text| parse_retry_after(text, SystemTime::now()));
+        match self.status {
+            StatusCode::NOT_FOUND => RegistryErrorKind::NotFound { host },
+            StatusCode::TOO_MANY_REQUESTS => RegistryErrorKind::RateLimited { host, retry_after },
+            status => RegistryErrorKind::Server { host, status: status.as_u16(), retry_after },
+        }
+    }
+}
+
+fn is_redirect(status: StatusCode) -> bool {
+    matches!(status.as_u16(), 301 | 302 | 303 | 307 | 308)
+}
+
+/// Reads the body of a success; what else is in a failure is not of interest.
+async fn read_answer(mut response: reqwest::Response, url: &Url, limit: usize) -> Result<Answer, RegistryErrorKind> {
+    let (status, headers) = (response.status(), std::mem::take(response.headers_mut()));
+    let mut body = Vec::new();
+    if status.is_success() {
+        while let Some(chunk) = response.chunk().await.map_err(|error| failure(url, &error))? {
+            if body.len() + chunk.len() > limit {
+                let why = format!("it is larger than {limit} bytes");
+                return Err(RegistryErrorKind::Malformed { host: authority(url), why });
+            }
+            body.extend_from_slice(&chunk);
+        }
+    }
+    Ok(Answer { status, headers, url: url.clone(), body })
+}
+
+/// The host of an address, with its port where it has one.
+pub(super) fn authority(url: &Url) -> String {
+    let host = url.host_str().unwrap_or_default();
+    url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
+}
+
+/// Whether an address is that of a host and says nothing more.
+fn is_host(url: &Url) -> bool {
+    url.has_host() && url.username().is_empty() && url.password().is_none() && url.path() == "/" && is_bare(url)
+}
+
+/// Whether an address has neither a query nor a fragment.
+pub(super) fn is_bare(url: &Url) -> bool {
+    url.query().is_none() && url.fragment().is_none()
+}
+
+fn failure(url: &Url, error: &reqwest::Error) -> RegistryErrorKind {
+    let host = authority(url);
+    match tls_failure(error) {
+        Some(rustls::Error::InvalidMessage(_)) => RegistryErrorKind::Tls {
+            host,
+            why: "it does not speak TLS; hosts that use plain HTTP are listed in the catalog's `plain_http`".to_owned(),
+        },
+        Some(failure) => RegistryErrorKind::Tls { host, why: failure.to_string() },
+        None if error.is_timeout() => RegistryErrorKind::Unreachable { host, why: "no connection in time".to_owned() },
+        None => RegistryErrorKind::Unreachable { host, why: deepest(error) },
+    }
+}
+
+fn tls_failure<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a rustls::Error> {
+    let inside = |error: &'a (dyn Error + 'static)| match error.downcast_ref::<io::Error>() {
+        // An I/O error shows what is in it only to who asks.
+        Some(io) => io.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()),
+        None => error.downcast_ref::<rustls::Error>(),
+    };
+    causes(error).find_map(inside)
+}
+
+/// The words of the first cause: the others only say that something failed.
+fn deepest(error: &(dyn Error + 'static)) -> String {
+    causes(error).last().map(ToString::to_string).unwrap_or_default()
+}
+
+fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
+    std::iter::successors(Some(error), |&error| error.source())
+}
+
+fn read(file: &Path) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    File::open(file)?.take(MAX_AUTHORITIES + 1).read_to_end(&mut bytes)?;
+    match bytes.len() as u64 > MAX_AUTHORITIES {
+        true => Err(io::Error::other(format!("it is larger than {MAX_AUTHORITIES} bytes"))),
+        false => Ok(bytes),
+    }
+}

@@ -1,0 +1,175 @@
+//! The bodies that registries send: manifests, indexes, lists of tags. Pure functions over bytes that nobody vouches
+//! for.
+//!
+//! The forms are those of the OCI image specification and of Docker's image manifest, version 2, schema 2.
+
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+use sha2::{Digest as _, Sha256};
+
+use super::Manifest;
+use crate::model::{Digest, Platform};
+
+/// What a request for a manifest accepts.
+pub(super) const ACCEPT: &str = "application/vnd.oci.image.index.v1+json, \
+    application/vnd.oci.image.manifest.v1+json, \
+    application/vnd.docker.distribution.manifest.list.v2+json, \
+    application/vnd.docker.distribution.manifest.v2+json";
+
+/// A body that is not what it should be.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct WireError(String);
+
+/// A manifest or an index, as much of it as matters here.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct RawManifest {
+    schema_version: u64,
+    media_type: Option<String>,
+    config: Option<RawDescriptor>,
+    layers: Option<Vec<RawDescriptor>>,
+    manifests: Option<Vec<RawEntry>>,
+}
+
+#[derive(Deserialize)]
+struct RawDescriptor {
+    #[serde(rename = "digest")]
+    _digest: String,
+    #[serde(rename = "size")]
+    _size: u64,
+}
+
+#[derive(Deserialize)]
+struct RawEntry {
+    digest: String,
+    platform: Option<RawPlatform>,
+}
+
+#[derive(Deserialize)]
+struct RawPlatform {
+    os: String,
+    architecture: String,
+    variant: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct RawTags {
+    #[serde(rename = "name")]
+    _name: IgnoredAny,
+    tags: Option<Vec<String>>,
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Kind {
+    Manifest,
+    Index,
+}
+
+/// Reads a manifest or an index. `content_type` is what the answer's header says; it may be absent or general, but it
+/// must not contradict the body. The digest is that of `bytes`.
+///
+/// Of an index, manifests for a platform are listed. Left out are attestations (BuildKit files them under
+/// `unknown/unknown`), entries without a platform, and platforms that [`Platform`] can't name. The first entry for a
+/// platform counts, as the OCI specification has it; Windows images differ in `os.version` only.
+///
+/// # Errors
+/// When it is no JSON, no manifest of schema 2, both manifest and index (an ambiguity that has been used for attacks,
+/// CVE-2021-41190), or an entry has no SHA-256 digest.
+pub fn parse_manifest(bytes: &[u8], content_type: Option<&str>) -> Result<Manifest, WireError> {
+    let raw: RawManifest = json(bytes, "manifest")?;
+    if raw.schema_version != 2 {
+        return Err(WireError(format!("it is a manifest of schema {}, and only schema 2 is read", raw.schema_version)));
+    }
+    let (kind, entries) = match (raw.manifests, raw.config, raw.layers) {
+        (Some(entries), None, None) => (Kind::Index, entries),
+        (None, Some(_), Some(_)) => (Kind::Manifest, Vec::new()),
+        (Some(_), ..) => return Err(WireError("it is a manifest and an index at the same time".to_owned())),
+        (None, ..) => return Err(WireError("it is neither a manifest nor an index".to_owned())),
+    };
+    let named = [raw.media_type.as_deref(), content_type];
+    if let Some(other) = named.into_iter().flatten().find(|text| named_kind(text).is_some_and(|named| named != kind)) {
+        return Err(WireError(format!("its content is not what its type says, `{}`", other.escape_debug())));
+    }
+    let mut platforms = BTreeMap::new();
+    for entry in entries {
+        let Some(platform) = entry.platform.as_ref().and_then(platform) else { continue };
+        let digest = entry.digest.parse::<Digest>().map_err(|_| {
+            WireError(format!("its entry for {platform} has no SHA-256 digest, but `{}`", shortened(&entry.digest)))
+        })?;
+        if let Entry::Vacant(place) = platforms.entry(platform) {
+            place.insert(digest);
+        }
+    }
+    Ok(Manifest { digest: digest(bytes), platforms })
+}
+
+/// Reads a page of a list of tags. Texts that don't follow the grammar of tags are left out: no reference can name
+/// them, and one of them must not hide all others.
+///
+/// # Errors
+/// When it is no list of tags.
+pub fn parse_tags(bytes: &[u8]) -> Result<Vec<String>, WireError> {
+    let raw: RawTags = json(bytes, "list of tags")?;
+    let mut tags = raw.tags.unwrap_or_default();
+    tags.retain(|tag| is_tag(tag));
+    Ok(tags)
+}
+
+/// The SHA-256 digest of bytes.
+pub(super) fn digest(bytes: &[u8]) -> Digest {
+    let hex: String = Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("sha256:{hex}").parse().expect("a SHA-256 has 64 digits")
+}
+
+/// The kind that a media type names, if it names one.
+fn named_kind(media_type: &str) -> Option<Kind> {
+    match media_type.split(';').next().unwrap_or_default().trim() {
+        "application/vnd.oci.image.index.v1+json" => Some(Kind::Index),
+        "application/vnd.docker.distribution.manifest.list.v2+json" => Some(Kind::Index),
+        "application/vnd.oci.image.manifest.v1+json" => Some(Kind::Manifest),
+        "application/vnd.docker.distribution.manifest.v2+json" => Some(Kind::Manifest),
+        _ => None,
+    }
+}
+
+/// A platform as catalogs write it. The variants that every machine of an architecture has are left out, as containerd
+/// does (`platforms.Normalize`): an index says `arm64` with variant `v8`, a catalog `linux/arm64`.
+fn platform(raw: &RawPlatform) -> Option<Platform> {
+    if raw.os == "unknown" && raw.architecture == "unknown" {
+        return None;
+    }
+    let variant = raw.variant.as_deref().unwrap_or_default();
+    match (&*raw.architecture, variant) {
+        (architecture, "") | (architecture @ "arm64", "v8") | (architecture @ "amd64", "v1") => {
+            format!("{}/{architecture}", raw.os)
+        }
+        (architecture, variant) => format!("{}/{architecture}/{variant}", raw.os),
+    }
+    .parse()
+    .ok()
+}
+
+/// The grammar of tags in the OCI distribution specification.
+fn is_tag(text: &str) -> bool {
+    (1..=128).contains(&text.len())
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte))
+        && !text.starts_with(['.', '-'])
+}
+
+/// JSON of a form. The error says where and not what: foreign text does not reach the terminal.
+fn json<'a, T: Deserialize<'a>>(bytes: &'a [u8], what: &str) -> Result<T, WireError> {
+    serde_json::from_slice(bytes).map_err(|error| match bytes.trim_ascii_start().first() {
+        Some(b'<') => WireError(format!("it is a web page and no {what}")),
+        None => WireError(format!("it is empty and no {what}")),
+        _ => WireError(format!("it is no {what} (line {}, column {})", error.line(), error.column())),
+    })
+}
+
+/// The beginning of a foreign text, fit for a terminal.
+pub(super) fn shortened(text: &str) -> String {
+    text.chars().take(80).flat_map(char::escape_debug).collect()
+}

@@ -1,0 +1,6 @@
+//! The registry room, through its public surface, against real registries and against servers that misbehave.
+//!
+//! Nothing here stands in for the client: it speaks HTTP over loopback in every test. A server that misbehaves is a
+//! real server, too, and says things that a good registry would not say.
+
+mod lab;
