@@ -9,6 +9,7 @@ use std::sync::{Arc, LazyLock};
 use jsonschema::Validator;
 use lamina::checks::CHECKS;
 use lamina::diag::{Code, Diagnostic, Severity};
+use lamina::report::diagnostics;
 use lamina::report::place::{Located, Sources};
 use lamina::report::sarif::SarifReport;
 use serde_json::Value;
@@ -261,7 +262,7 @@ fn findings_of_all_weights_are_kept_in_their_order() {
     let findings = [
         finding(Severity::Warning),
         finding(Severity::Note).note("a note"),
-        finding(Severity::Error).label("b", 3..1, "").label("a", 0..99, "said"),
+        finding(Severity::Error).label("b", 3..3, "").label("a", 0..99, "said"),
         finding(Severity::Note).file("a"),
     ];
     let sources = Sources {
@@ -296,4 +297,17 @@ fn what_has_no_log_is_a_wrong_command_line() {
     ] {
         assert_eq!(shop.run_with(args, "", b"", &[]).any_stderr().answer(2), "", "{args:?}");
     }
+}
+
+#[test]
+fn only_true_duplicates_are_told_once() {
+    let of = |layer: &str, note: &str| {
+        Diagnostic::new(Code::AdrHard, "no line matches").file("f").layer(layer).note(note).label("f", 0..1, "")
+    };
+    let sorted = diagnostics::sorted(vec![of("a", "ADR 001"), of("a", "ADR 002"), of("b", "ADR 001")]);
+    let told: Vec<_> = sorted.iter().map(|finding| (finding.layer.as_deref(), finding.notes[0].as_str())).collect();
+    // What two layers share is of neither; what two decisions ask is told twice.
+    assert_eq!(told, [(None, "ADR 001"), (Some("a"), "ADR 002")]);
+    let soft = of("a", "ADR 001").severity(Severity::Warning);
+    assert_eq!(diagnostics::sorted(vec![of("a", "ADR 001"), soft]).len(), 2);
 }

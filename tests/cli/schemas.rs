@@ -177,6 +177,9 @@ fn fresh_answers_keep_their_schemas() {
     ] {
         check(expected, &real, args, 0);
     }
+    // What GitHub reads has a schema as well.
+    let matrix = real.run(["cascade", "--changed", "rust", "--format", "github-matrix"]).any_stderr().json(0);
+    assert_eq!(claimed(&validators, "github-matrix", &matrix), "cascade-github-matrix");
     // A catalog with all that an answer about changes can say.
     let shop = Workshop::new();
     shop.layer("base", RUST).layer("old", RUST).layer_with("app", "base", "build.args.A = \"1\",");
