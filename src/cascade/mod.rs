@@ -5,12 +5,14 @@
 
 mod estimate;
 mod paths;
+mod scope;
 mod select;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 pub use estimate::Estimate;
 pub use paths::{Claims, Verdict};
+pub use scope::Scope;
 pub use select::{Only, OnlyError, Selection};
 
 use crate::graph::Reached;

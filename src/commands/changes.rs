@@ -39,6 +39,8 @@ pub struct Changes<'a> {
     pub changed: BTreeMap<LayerName, Vec<Change>>,
     /// The paths that changed nothing.
     pub unaffecting: Unaffecting,
+    /// All paths of the catalog that were named, whatever they mean.
+    pub paths: Vec<RelPath>,
     unclaimed: Vec<RelPath>,
 }
 
@@ -52,6 +54,7 @@ impl<'a> Changes<'a> {
             policy,
             changed: BTreeMap::new(),
             unaffecting: Unaffecting::default(),
+            paths: Vec::new(),
             unclaimed: Vec::new(),
         }
     }
@@ -130,6 +133,12 @@ impl<'a> Changes<'a> {
         if bytes.len() as u64 > MAX_LIST {
             return Err(error(&"it is too long"));
         }
+        self.add_paths(&bytes);
+        Ok(())
+    }
+
+    /// Takes a list of paths as git prints it.
+    pub fn add_paths(&mut self, bytes: &[u8]) {
         let separator = if bytes.contains(&0) { 0 } else { b'\n' };
         for line in bytes.split(|byte| *byte == separator) {
             let line = line.strip_suffix(b"\r").unwrap_or(line);
@@ -143,7 +152,6 @@ impl<'a> Changes<'a> {
                 None => self.unaffecting.outside.push(path.into_owned()),
             }
         }
-        Ok(())
     }
 
     /// A path in a list is relative to the git repository, whose root may lie above the catalog's.
@@ -166,6 +174,7 @@ impl<'a> Changes<'a> {
     }
 
     fn add_path(&mut self, path: &RelPath) {
+        self.paths.push(path.clone());
         match self.claims.verdict(path) {
             Verdict::Layers(layers) => {
                 for (name, change) in layers {

@@ -6,6 +6,7 @@ use super::context::Context;
 use super::error::CommandError;
 use super::exit::Exit;
 use super::explain;
+use super::scope::{LeftOut, ScopeArgs};
 use super::ui::Ui;
 use crate::checks::{self, CHECKS, Check};
 use crate::diag::{Code, Diagnostic, Severity};
@@ -22,6 +23,8 @@ use crate::snapshot::Snapshot;
   lamina validate
   lamina validate --check-dag
   lamina validate --only dockerfile pins
+  lamina validate --staged
+  git diff --name-only origin/main | lamina validate --changed -
   lamina validate --format sarif > lamina.sarif
   lamina validate --explain from-undeclared")]
 pub struct Args {
@@ -31,11 +34,13 @@ pub struct Args {
     /// Run these checks alone
     #[arg(long, value_name = "CHECK", num_args = 1..)]
     only: Vec<String>,
+    #[command(flatten)]
+    scope: ScopeArgs,
     /// List the checks with the findings they can have
-    #[arg(long, conflicts_with_all = ["only", "check_dag", "explain"])]
+    #[arg(long, conflicts_with_all = ["only", "check_dag", "explain", "changed", "staged"])]
     list: bool,
     /// Explain a finding's code, as `lamina explain` does
-    #[arg(long, value_name = "CODE", conflicts_with_all = ["only", "check_dag"])]
+    #[arg(long, value_name = "CODE", conflicts_with_all = ["only", "check_dag", "changed", "staged"])]
     explain: Option<String>,
     /// How the answer looks
     #[arg(long, value_enum, default_value_t)]
@@ -113,28 +118,38 @@ pub fn run(context: &Context<'_>, args: &Args) -> Result<Exit, CommandError> {
     };
     let snapshot = context.unchecked_snapshot()?;
     let ran: Vec<&'static Check> = CHECKS.iter().filter(is_wanted).collect();
-    let findings = diagnostics::sorted(ran.iter().flat_map(|check| check.run(&snapshot)).collect());
+    let scope = args.scope.scope(context, &snapshot)?;
+    let mut findings: Vec<Diagnostic> = ran.iter().flat_map(|check| check.run(&snapshot)).collect();
+    let left_out = LeftOut::of(scope.as_ref(), &mut findings);
+    let findings = diagnostics::sorted(findings);
     let number = |wanted: Severity| findings.iter().filter(|finding| finding.severity == wanted).count();
     let (errors, warnings) = (number(Severity::Error), number(Severity::Warning));
-    let waves = waves(&snapshot, args.check_dag && errors == 0);
+    let waves = waves(&snapshot, args.check_dag && errors + left_out.errors == 0);
     let texts = |file: &str| context.text(&snapshot, file);
     let sources = Sources { texts: &texts, locate: &|file| context.locate(file) };
+    let touched = scope.as_ref().map(|scope| scope.count(snapshot.names().into_iter().map(LayerName::as_str)));
+    let touched = touched.map(|touched| format!("{touched} of ")).unwrap_or_default();
+    let summary = touched + &summary(&snapshot, &ran, errors, warnings);
     let answer = match args.format {
         ValidateFormat::Text => text(context, &findings, &texts, &waves),
         ValidateFormat::Json => {
             let layers = snapshot.names().len();
-            json::answer(Validate::new(&ran, &findings, &texts, layers, &waves))
+            let left_out = scope.as_ref().map(|_| (left_out.errors, left_out.warnings));
+            json::answer(Validate::new(&ran, &findings, &texts, layers, &waves, left_out))
         }
         ValidateFormat::Sarif => {
             let folder = context.folder_in_repository();
             let help_base = args.help_base.as_deref();
             SarifReport { findings: &findings, sources, folder: &folder, help_base }.text()
         }
-        ValidateFormat::Github => github::commands(&findings, sources, &summary(&snapshot, &ran, errors, warnings)),
+        ValidateFormat::Github => github::commands(&findings, sources, &summary),
     };
     context.ui.answer(&answer)?;
     if args.format == ValidateFormat::Text {
-        context.ui.remark(&summary(&snapshot, &ran, errors, warnings));
+        context.ui.remark(&summary);
+    }
+    if args.format != ValidateFormat::Json {
+        left_out.remark().iter().for_each(|remark| context.ui.remark(remark));
     }
     Ok(if errors == 0 { Exit::Success } else { Exit::Invalid })
 }

@@ -9,15 +9,15 @@ use super::auth::{Auth, Purpose};
 use super::error::{RegistryError, RegistryErrorKind, SetupError};
 use super::headers::parse_next_link;
 use super::options::Options;
-use super::transport::{Answer, Request, Transport, is_bare};
+use super::transport::{Answer, Request, Transport};
 use super::wire::{self, shortened};
 use super::{Manifest, Registry};
 use crate::model::{Digest, ImageRef};
 
-/// The largest manifest: what the distribution specification has registries accept at least.
-const MAX_MANIFEST: usize = 4 << 20;
-/// The largest page of a list of tags. Some registries send all tags in one.
-const MAX_PAGE: usize = 32 << 20;
+/// A manifest may have as many bytes as the distribution specification has registries accept at least.
+const MANIFEST: Expected = Expected { accept: wire::ACCEPT, limit: 4 << 20 };
+/// Some registries send all tags in one page.
+const TAGS: Expected = Expected { accept: "application/json", limit: 32 << 20 };
 /// The tags that a page is asked to have.
 const PAGE: usize = 1000;
 /// The most tags that a repository may have.
@@ -45,6 +45,14 @@ struct Mirror {
     prefix: String,
 }
 
+/// What an answer may look like.
+struct Expected {
+    /// Its media types.
+    accept: &'static str,
+    /// The most bytes that it may have.
+    limit: usize,
+}
+
 /// Where an image is asked for.
 struct Place {
     host: String,
@@ -65,9 +73,9 @@ impl Client {
             let error = || SetupError::Mirror { registry: registry.clone(), mirror: text.clone() };
             let (host, prefix) = text.split_once('/').unwrap_or((text, ""));
             let prefix = prefix.trim_end_matches('/');
-            let as_url: Url = format!("https://{host}/{prefix}").parse().map_err(|_| error())?;
-            // An address that is another one after reading has parts that are no path.
-            if transport.address(host).is_none() || !is_bare(&as_url) || as_url.path() != format!("/{prefix}") {
+            // It is the beginning of a repository, so it follows the grammar of one.
+            let is_prefix = prefix.is_empty() || format!("localhost/{prefix}:tag").parse::<ImageRef>().is_ok();
+            if transport.address(host).is_none() || !is_prefix {
                 return Err(error());
             }
             let prefix = if prefix.is_empty() { String::new() } else { format!("{prefix}/") };
@@ -90,9 +98,16 @@ impl Client {
     }
 
     /// Asks at a place, with a login where one is wanted; a success is answered.
-    async fn ask(&self, place: &Place, method: Method, url: Url, limit: usize) -> Result<Answer, RegistryErrorKind> {
+    async fn ask(
+        &self,
+        place: &Place,
+        method: Method,
+        url: Url,
+        expected: &Expected,
+    ) -> Result<Answer, RegistryErrorKind> {
+        let Expected { accept, limit } = *expected;
         let purpose = Purpose { host: &place.host, base: &place.base, repository: &place.repository };
-        let headers = &[(ACCEPT, wire::ACCEPT)];
+        let headers = &[(ACCEPT, accept)];
         let send = |authorization| {
             let (method, url) = (method.clone(), url.clone());
             self.transport.send(Request { method, url, headers, authorization, form: None, limit })
@@ -117,24 +132,26 @@ impl Client {
 
     async fn head(&self, place: &Place, tag: &str) -> Result<Digest, RegistryErrorKind> {
         let url = place.url(&format!("manifests/{tag}"))?;
-        let answer = self.ask(place, Method::HEAD, url, MAX_MANIFEST).await;
-        match answer {
-            Ok(answer) if answer.headers.contains_key(DIGEST) => {
-                announced(place, &answer)?.ok_or_else(|| place.malformed("its digest can't be read".to_owned()))
-            }
-            Ok(_) | Err(RegistryErrorKind::Server { status: 405, .. }) => Ok(self.get(place, tag).await?.digest),
-            Err(error) => Err(error),
+        let announced = match self.ask(place, Method::HEAD, url, &MANIFEST).await {
+            Ok(answer) => announced(place, &answer)?,
+            Err(RegistryErrorKind::Server { status: 405, .. }) => None,
+            Err(error) => return Err(error),
+        };
+        match announced {
+            Some(digest) => Ok(digest),
+            None => Ok(self.get(place, tag).await?.digest),
         }
     }
 
     async fn get(&self, place: &Place, tag: &str) -> Result<Manifest, RegistryErrorKind> {
         let url = place.url(&format!("manifests/{tag}"))?;
-        let answer = self.ask(place, Method::GET, url, MAX_MANIFEST).await?;
+        let answer = self.ask(place, Method::GET, url, &MANIFEST).await?;
         let received = wire::digest(&answer.body);
         if let Some(announced) = announced(place, &answer)?
             && announced != received
         {
-            return Err(RegistryErrorKind::WrongDigest { host: place.host.clone(), announced, received });
+            let why = format!("it announced {announced} and sent {received}");
+            return Err(RegistryErrorKind::WrongDigest { host: place.host.clone(), why });
         }
         wire::parse_manifest(&answer.body, answer.header(CONTENT_TYPE)).map_err(|why| place.malformed(why.to_string()))
     }
@@ -144,12 +161,15 @@ impl Client {
         let mut tags = BTreeSet::new();
         let (mut seen, mut barren) = (HashSet::new(), 0);
         while seen.insert(url.clone()) {
-            let answer = self.ask(place, Method::GET, url.clone(), MAX_PAGE).await?;
+            let answer = self.ask(place, Method::GET, url.clone(), &TAGS).await?;
             let page = wire::parse_tags(&answer.body).map_err(|why| place.malformed(why.to_string()))?;
             let before = tags.len();
             tags.extend(page);
             barren = if tags.len() > before { 0 } else { barren + 1 };
-            let Some(next) = answer.header(LINK).and_then(parse_next_link) else {
+            let links = answer.headers.get_all(LINK).iter().map(|value| String::from_utf8_lossy(value.as_bytes()));
+            let links = links.map(|link| parse_next_link(&link)).collect::<Result<Vec<_>, _>>();
+            let links = links.map_err(|why| place.malformed(why.to_string()))?;
+            let Some(next) = links.into_iter().flatten().next() else {
                 return Ok(tags.into_iter().collect());
             };
             if tags.len() > MAX_TAGS || seen.len() >= MAX_PAGES {
@@ -169,7 +189,7 @@ impl Client {
         image: &ImageRef,
         ask: impl FnOnce(Place) -> F,
     ) -> Result<T, RegistryError> {
-        let error = |host: &str, kind| RegistryError { image: image.clone(), host: host.to_owned(), kind };
+        let error = |host: &str, kind| RegistryError { image: image.clone(), host: host.into(), kind };
         let place = self.place(image).map_err(|kind| error(image.registry(), kind))?;
         let host = place.host.clone();
         ask(place).await.map_err(|kind| error(&host, kind))

@@ -64,7 +64,8 @@ impl<R: Registry> Retry<R> {
         F: Future<Output = Result<T, RegistryError>>,
     {
         let mut contradictions = 0;
-        for attempt in 1.. {
+        let mut attempt = 1;
+        loop {
             let error = match ask().await {
                 Ok(answer) => return Ok(answer),
                 Err(error) if attempt >= self.policy.attempts => return Err(error),
@@ -83,15 +84,15 @@ impl<R: Registry> Retry<R> {
                 return Err(error);
             }
             tokio::time::sleep(self.wait(attempt).max(asked.unwrap_or_default())).await;
+            attempt += 1;
         }
-        unreachable!("the loop ends with an answer or an error")
     }
 
     /// The wait after an attempt.
     fn wait(&self, attempt: u32) -> Duration {
         let doubled = 2u32.saturating_pow(attempt - 1);
         let full = self.policy.first_wait.saturating_mul(doubled).min(self.policy.longest_wait);
-        full.mul_f64(1.0 - self.random.lock().unwrap_or_else(PoisonError::into_inner).f64() / 2.0)
+        full - full.mul_f64(self.random.lock().unwrap_or_else(PoisonError::into_inner).f64() / 2.0)
     }
 }
 
