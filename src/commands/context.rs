@@ -233,21 +233,23 @@ impl<'a> Context<'a> {
 
     /// The text of a file that a finding names.
     pub fn text(&self, snapshot: &Snapshot, file: &str) -> Option<Arc<str>> {
-        self.named(file).map(|named| Arc::clone(&named.text)).or_else(|| snapshot.catalog.files.known_text(file))
+        let named = self.named_files().find(|named| named.name == file);
+        named.map(|named| Arc::clone(&named.text)).or_else(|| snapshot.catalog.files.known_text(file))
     }
 
-    /// The file that the command line names so.
-    fn named(&self, file: &str) -> Option<&Overlay> {
+    /// The files that the command line names.
+    fn named_files(&self) -> impl Iterator<Item = &Overlay> {
         let lock = match &self.lock {
             LockSource::File(lock) => Some(lock),
             _ => None,
         };
-        self.options.overlays.iter().chain(lock).find(|named| named.name == file)
+        self.options.overlays.iter().chain(lock)
     }
 
     /// Where a file that a finding names lies.
     pub fn locate(&self, file: &str) -> Located {
-        let path = if self.named(file).is_some() { self.folder.join(file) } else { self.root.join(file) };
+        let named = self.named_files().any(|named| named.name == file);
+        let path = if named { self.folder.join(file) } else { self.root.join(file) };
         // A file that does not exist is looked for where it should be.
         let path = path.canonicalize().unwrap_or(path);
         let repository = tree::repository(&self.root).unwrap_or(&self.root);
