@@ -27,13 +27,14 @@ pub fn count(number: usize, noun: &str) -> String {
     if number == 1 { format!("1 {noun}") } else { format!("{number} {noun}s") }
 }
 
-/// How long building takes: `about 65 minutes of building, 31 with as many machines as can be used`.
+/// How long building takes: `about 65 minutes of building, 31 from start to end`, where each layer starts as soon as its
+/// parents are there.
 pub fn minutes(estimate: &Estimate<'_>) -> String {
     let unknown = &estimate.without_figure;
     let bound = if unknown.is_empty() { "about" } else { "at least" };
     let machine = count(usize::try_from(estimate.machine_min).unwrap_or(usize::MAX), "minute");
     let mut words =
-        format!("{bound} {machine} of building, {} with as many machines as can be used", estimate.wall_min);
+        format!("{bound} {machine} of building, {} from start to end", estimate.wall_min);
     if !unknown.is_empty() {
         let named: Vec<&LayerName> = unknown.iter().take(5).copied().collect();
         let more = if unknown.len() > named.len() { " and others" } else { "" };
