@@ -138,6 +138,10 @@ pub fn failed(context: &Context<'_>, asked: usize, errors: &[&RegistryError]) ->
 /// What to do about an answer that could not be had.
 fn hint(error: &RegistryError) -> Option<String> {
     let host = &error.host;
+    let login = match &**host {
+        "registry-1.docker.io" => "docker login".to_owned(),
+        host => format!("docker login {host}"),
+    };
     match &error.kind {
         RegistryErrorKind::Unreachable { .. } => {
             Some(format!("is {host} right? `mirrors` and `plain_http` stand in catalog/catalog.ncl, or in an overlay"))
@@ -146,8 +150,8 @@ fn hint(error: &RegistryError) -> Option<String> {
             "is the certificate of {host} from an authority of your own? --ca-file FILE names it; a host that speaks no TLS \
              has to stand in `plain_http`"
         )),
-        RegistryErrorKind::Unauthorized { .. } => Some(format!("log in: `docker login {host}`")),
-        RegistryErrorKind::RateLimited { .. } => Some(format!("try again later, or log in: `docker login {host}`")),
+        RegistryErrorKind::Unauthorized { .. } => Some(format!("log in: `{login}`")),
+        RegistryErrorKind::RateLimited { .. } => Some(format!("try again later, or log in: `{login}`")),
         _ => None,
     }
 }

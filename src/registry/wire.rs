@@ -14,7 +14,7 @@ use serde::{Deserialize, Deserializer};
 use sha2::{Digest as _, Sha256};
 
 use super::Manifest;
-use crate::model::{Digest, Platform};
+use crate::model::{Digest, Platform, is_tag};
 
 /// What a request for a manifest accepts.
 pub(super) const ACCEPT: &str = "application/vnd.oci.image.index.v1+json, \
@@ -176,13 +176,6 @@ fn platform(raw: &RawPlatform) -> Option<Platform> {
     }
     .parse()
     .ok()
-}
-
-/// The grammar of tags in the OCI distribution specification.
-fn is_tag(text: &str) -> bool {
-    (1..=128).contains(&text.len())
-        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte))
-        && !text.starts_with(['.', '-'])
 }
 
 /// JSON of a form. The error says where and not what: foreign text does not reach the terminal.

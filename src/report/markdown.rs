@@ -63,6 +63,9 @@ fn heading(report: &CascadeReport<'_>) -> String {
 }
 
 fn minutes(estimate: &Estimate<'_>) -> String {
+    if estimate.machine_min == 0 && !estimate.is_complete() {
+        return "No layer says how long it takes: `build.resources.expected_min`.".to_owned();
+    }
     let least = if estimate.is_complete() { "About" } else { "At least" };
     let mut text = format!(
         "{least} {} of building; {} from start to end where each layer starts as soon as its parents are there.",

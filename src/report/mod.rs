@@ -31,6 +31,9 @@ pub fn count(number: usize, noun: &str) -> String {
 /// parents are there.
 pub fn minutes(estimate: &Estimate<'_>) -> String {
     let unknown = &estimate.without_figure;
+    if estimate.machine_min == 0 && !unknown.is_empty() {
+        return "no layer says how long it takes".to_owned();
+    }
     let bound = if unknown.is_empty() { "about" } else { "at least" };
     let machine = count(usize::try_from(estimate.machine_min).unwrap_or(usize::MAX), "minute");
     let mut words =
