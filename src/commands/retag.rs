@@ -2,7 +2,7 @@
 //!
 //! A tag is rarely written out: `rust:%{rust.version}-slim-%{debian.release}`. So this tries the edits that are
 //! likely, one by one, evaluates the catalog with each, and takes the first one after which the catalog names the
-//! new image in the place of the old one and is otherwise built on the same images.
+//! new image in the place of the old one and is otherwise built on the same images. Defaults in Dockerfiles follow.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
@@ -10,6 +10,7 @@ use std::ops::Range;
 use super::context::Context;
 use super::error::CommandError;
 use crate::catalog::CATALOG_FILE;
+use crate::dockerfile::Dockerfile;
 use crate::lock::tag::TagPattern;
 use crate::model::{ImageRef, RelPath};
 use crate::snapshot::Snapshot;
@@ -56,6 +57,42 @@ pub fn find(
         }
     }
     Ok(None)
+}
+
+/// Has the Dockerfiles of the layers that name a moved image say the new one as the default of their arguments: without
+/// lamina, it is what they are built from.
+pub fn set_defaults(snapshot: &Snapshot, edited: &mut Texts, moved: &BTreeMap<ImageRef, ImageRef>) {
+    for loaded in snapshot.layers() {
+        let layer = &loaded.layer;
+        let path = &layer.build.dockerfile;
+        let text = match edited.get(path) {
+            Some(text) => text.clone(),
+            None => match snapshot.catalog.files.text(path) {
+                Ok(Some(file)) => file.text.to_string(),
+                _ => continue,
+            },
+        };
+        let Ok(dockerfile) = Dockerfile::parse(path.as_str(), &text) else { continue };
+        let mut places: Vec<(Range<usize>, String)> = Vec::new();
+        for edge in layer.edges() {
+            let Some((old, new)) = edge.base.as_image().and_then(|image| moved.get_key_value(image)) else { continue };
+            let Some(arg) = dockerfile.global_arg(edge.arg) else { continue };
+            let Some(default) = arg.default.as_deref().filter(|text| text.parse().as_ref() == Ok(old)) else {
+                continue;
+            };
+            let Some(at) = text[arg.span.clone()].rfind(default) else { continue };
+            let start = arg.span.start + at;
+            let new = if default == old.to_string() { new.to_string() } else { new.familiar() };
+            places.push((start..start + default.len(), new));
+        }
+        places.sort_by_key(|(place, _)| place.start);
+        places.dedup();
+        if !places.is_empty() {
+            let mut text = text;
+            places.iter().rev().for_each(|(place, new)| text.replace_range(place.clone(), new));
+            edited.insert(path.clone(), text);
+        }
+    }
 }
 
 /// The likely edits, likelier ones first.

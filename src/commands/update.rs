@@ -224,6 +224,8 @@ fn edit_catalog(context: &Context<'_>, snapshot: &Snapshot, moves: &mut Moves) -
             }
         }
     }
+    let moved = wanted.into_iter().filter(|(old, _)| moves.contains_key(old)).collect();
+    retag::set_defaults(snapshot, &mut texts, &moved);
     Ok(texts)
 }
 

@@ -265,6 +265,14 @@ impl Base {
             Base::Image(_) => None,
         }
     }
+
+    /// The external image, where it is one.
+    pub fn as_image(&self) -> Option<&ImageRef> {
+        match self {
+            Base::Image(image) => Some(image),
+            Base::Layer(_) => None,
+        }
+    }
 }
 
 impl fmt::Display for Base {

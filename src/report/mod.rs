@@ -36,8 +36,7 @@ pub fn minutes(estimate: &Estimate<'_>) -> String {
     }
     let bound = if unknown.is_empty() { "about" } else { "at least" };
     let machine = count(usize::try_from(estimate.machine_min).unwrap_or(usize::MAX), "minute");
-    let mut words =
-        format!("{bound} {machine} of building, {} from start to end", estimate.wall_min);
+    let mut words = format!("{bound} {machine} of building, {} from start to end", estimate.wall_min);
     if !unknown.is_empty() {
         let named: Vec<&LayerName> = unknown.iter().take(5).copied().collect();
         let more = if unknown.len() > named.len() { " and others" } else { "" };

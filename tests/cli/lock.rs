@@ -22,7 +22,7 @@ fn catalog(namespace: &Namespace) -> Workshop {
         let workflow = shop.read(&format!("layers/{name}/workflow.ncl"));
         let workflow = workflow.replacen("in\n", &format!("in\n{from_catalog}"), 1);
         shop.file(&format!("layers/{name}/workflow.ncl"), &workflow)
-            .dockerfile(name, "ARG BUILD_BASE\nFROM ${BUILD_BASE}\n");
+            .dockerfile(name, "ARG BUILD_BASE=rust:1\nFROM ${BUILD_BASE}\n");
     }
     shop
 }
@@ -138,17 +138,21 @@ fn a_newer_tag_is_set_where_the_catalog_says_it() {
     shop.append("catalog/catalog.ncl", "# \"1.97.1\" in a comment is no place.\n");
     shop.run(["lock"]).any_stderr().answer(0);
     let image = format!("{}:1.97.1-slim", namespace.image("rust"));
+    let dockerfile = format!("# {image}\nARG BUILD_BASE=\"{image}\"\nFROM ${{BUILD_BASE}}\n");
+    shop.dockerfile("rust", &dockerfile);
     shop.run(["outdated"])
         .stdout(&format!("{image}  locked; 2.0.0-slim (major); 1.98.0-slim (minor); 1.97.2-slim (patch)\n"))
         .stderr("1 of 1 image is outdated\n")
         .success();
     let update = shop.run(["update", "--tags", "--format", "json"]).json(0);
-    assert_eq!(update["files"], serde_json::json!(["catalog/catalog.ncl"]));
+    assert_eq!(update["files"], serde_json::json!(["catalog/catalog.ncl", "layers/rust/Dockerfile"]));
+    let (comment, rest) = dockerfile.split_once('\n').unwrap();
+    assert_eq!(shop.read("layers/rust/Dockerfile"), format!("{comment}\n{}", rest.replace("1.97.1", "1.98.0")));
     let catalog = shop.read("catalog/catalog.ncl");
     assert!(catalog.contains("rust.version | default = \"1.98.0\"") && catalog.contains("# \"1.97.1\" in a comment"));
     assert_eq!(entries(&shop).len(), 1);
     assert!(entries(&shop)[0].contains(":1.98.0-slim@sha256:"));
-    shop.run(["validate", "--only", "pins"]).any_stderr().answer(0);
+    shop.run(["validate", "--only", "pins", "dockerfile"]).any_stderr().answer(0);
     shop.run(["update", "--tags=major", "--dry-run"]).any_stderr().answer(0);
     assert_eq!(shop.read("catalog/catalog.ncl"), catalog, "a dry run writes nothing");
 }
