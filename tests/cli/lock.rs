@@ -1,5 +1,8 @@
 //! Pins against a real registry: what is locked, what is found to have moved, what an update changes.
 
+use std::io::{Read, Write};
+use std::net::TcpListener;
+
 use crate::registry::Namespace;
 use crate::workshop::{CATALOG, Workshop, digest};
 
@@ -266,6 +269,47 @@ fn tags_of_two_variants_move_together_where_one_text_says_both() {
         .collect();
     assert_eq!(moves, [("1.97.1-full", "1.98.0-full"), ("1.97.1-slim", "1.98.0-slim")]);
     shop.run(["lock", "--check", "--online"]).any_stderr().answer(0);
+}
+
+/// A registry that refuses everybody, on a port of its own; returns its host.
+fn refusing_registry() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let host = listener.local_addr().unwrap().to_string();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let mut request = [0; 8192];
+            let _ = stream.read(&mut request);
+            let _ = stream.write_all(
+                b"HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: Basic realm=\"r\"\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
+            );
+        }
+    });
+    host
+}
+
+#[test]
+fn a_login_that_is_refused_is_named_and_never_shown() {
+    let host = refusing_registry();
+    let shop = Workshop::new();
+    shop.layer("rust", &format!("{host}/rust:1.97.1-slim-trixie")).lock(&[]);
+    shop.replace("catalog/catalog.ncl", "  registry |", &format!("  plain_http = [\"{host}\"],\n  registry |"));
+    let docker = shop.outside().join("docker");
+    std::fs::create_dir(&docker).unwrap();
+    // The user `somebody` with the password `a-very-secret-word`.
+    let config = format!("{{\"auths\": {{\"{host}\": {{\"auth\": \"c29tZWJvZHk6YS12ZXJ5LXNlY3JldC13b3Jk\"}}}}}}");
+    std::fs::write(docker.join("config.json"), config).unwrap();
+    let lock = |env: &[(&str, &str)]| {
+        let before = shop.read("lamina.lock");
+        let said = shop.run_with(&["-v", "lock"], "", b"", env).snapshot();
+        assert_eq!(shop.read("lamina.lock"), before);
+        for secret in ["somebody", "a-very-secret-word", "c29tZWJvZHk"] {
+            assert!(!said.contains(secret), "{said}");
+        }
+        said.replace(&host, "[REGISTRY]")
+    };
+    insta::assert_snapshot!(lock(&[("DOCKER_CONFIG", docker.to_str().unwrap())]));
+    insta::assert_snapshot!(lock(&[]));
 }
 
 #[test]
