@@ -32,6 +32,6 @@ pub struct Catalog {
 pub struct Mirror {
     /// The registry as images name it: `docker.io`.
     pub registry: String,
-    /// The host that is asked instead: `127.0.0.1:5001`.
+    /// The host that is asked instead: `mirror.example.com:5000`.
     pub host: String,
 }

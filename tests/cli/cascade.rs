@@ -402,7 +402,7 @@ fn an_overlay_in_the_catalog_is_a_path_of_it() {
         RUST,
         "docs = (import \"../../catalog/catalog.ncl\").rust.version,",
     );
-    shop.file("overlays/mirror.ncl", "{ mirrors.\"docker.io\" = \"127.0.0.1:5001\" }");
+    shop.file("overlays/mirror.ncl", "{ mirrors.\"docker.io\" = \"127.0.0.1:5000\" }");
     let overlay =
         ["cascade", "--changed", "overlays/mirror.ncl", "--format", "names", "--overlay", "overlays/mirror.ncl"];
     assert!(shop.run(overlay).answer(0).contains("from-catalog\n"));

@@ -374,7 +374,7 @@ fn overlays_change_versions_and_not_identities() {
     };
     let mirror = overlay(
         "mirror.ncl",
-        "{ mirrors.\"docker.io\" = \"127.0.0.1:5001\", plain_http = [\"127.0.0.1:5001\"], registry = \"other\" }",
+        "{ mirrors.\"docker.io\" = \"127.0.0.1:5000\", plain_http = [\"127.0.0.1:5000\"], registry = \"other\" }",
     );
     let rust = overlay("rust.ncl", "{ rust.version = \"1.98.0\" }");
     let force = overlay("force.ncl", "{ rust.version | force = \"1.97.1\" }");
