@@ -120,7 +120,7 @@ pub fn start_error(program: &str, source: io::Error) -> ProcessError {
 /// When it can't be started or waited for, or exceeds a limit.
 pub fn converse(mut command: Command, input: Vec<u8>, limits: Limits) -> Result<Ended, ProcessError> {
     let program = command.get_program().to_string_lossy().into_owned();
-    let until = Instant::now() + limits.deadline;
+    let started = Instant::now();
     let io_error = |source| ProcessError::Io { program: program.clone(), source };
     let timed_out = || ProcessError::TimedOut { program: program.clone(), deadline: limits.deadline };
     command.process_group(0).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
@@ -134,7 +134,7 @@ pub fn converse(mut command: Command, input: Vec<u8>, limits: Limits) -> Result<
     let answer = capture(stdout, limits.output).map_err(io_error)?;
     // The pipe ends before the program does, so the group can be killed for as long as its leader is not reaped.
     let stdout = answer.recv_timeout(limits.deadline).map_err(|_| timed_out())?.map_err(io_error)?;
-    let left = until.saturating_duration_since(Instant::now());
+    let left = limits.deadline.saturating_sub(started.elapsed());
     let status = group.leader.wait_timeout(left).map_err(io_error)?.ok_or_else(timed_out)?;
     group.reaped = true;
     match stdout.len() > limits.output {

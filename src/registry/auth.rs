@@ -13,6 +13,7 @@ use base64::engine::general_purpose::STANDARD;
 use reqwest::header::{ACCEPT, HeaderValue, WWW_AUTHENTICATE};
 use reqwest::{Method, StatusCode, Url};
 use serde::Deserialize;
+use serde_json::Value;
 use tokio::sync::Mutex as Gate;
 
 use super::credentials::{Login, LoginKind, Logins};
@@ -68,7 +69,7 @@ pub(super) struct Authorization {
 struct TokenAnswer {
     token: Option<String>,
     access_token: Option<String>,
-    expires_in: Option<u64>,
+    expires_in: Option<Value>,
 }
 
 impl Auth {
@@ -242,9 +243,13 @@ impl Wanted<'_> {
         let read: TokenAnswer = serde_json::from_slice(&answer.body).map_err(|_| useless())?;
         let text = read.token.or(read.access_token).filter(|text| !text.is_empty()).ok_or_else(&useless)?;
         let header = sensitive(format!("Bearer {text}")).ok_or_else(&useless)?;
-        let life = read.expires_in.unwrap_or(DEFAULT_LIFE).min(MAX_LIFE);
-        let tried = format!("{}; its token service gave a token that is not good for it", self.tried);
-        let tried = if login.is_some() { format!("the token for {} was refused", self.scope) } else { tried };
+        let life = read.expires_in.and_then(|seconds| seconds.as_u64()).unwrap_or(DEFAULT_LIFE).min(MAX_LIFE);
+        let tried = match login {
+            Some(login) => {
+                format!("its token service gave a token for the login from {}, and it refused it", login.source)
+            }
+            None => format!("{}, and it refused the token that its token service gives to everybody", self.tried),
+        };
         Ok(Token { header, until: Instant::now() + Duration::from_secs(life), tried })
     }
 }

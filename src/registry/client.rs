@@ -14,10 +14,10 @@ use super::wire::{self, shortened};
 use super::{Manifest, Registry};
 use crate::model::{Digest, ImageRef};
 
-/// The largest manifest: what the distribution specification has registries accept at least.
-const MAX_MANIFEST: usize = 4 << 20;
-/// The largest page of a list of tags. Some registries send all tags in one.
-const MAX_PAGE: usize = 32 << 20;
+/// A manifest may have as many bytes as the distribution specification has registries accept at least.
+const MANIFEST: Form = Form { accept: wire::ACCEPT, limit: 4 << 20 };
+/// Some registries send all tags in one page.
+const TAGS: Form = Form { accept: "application/json", limit: 32 << 20 };
 /// The tags that a page is asked to have.
 const PAGE: usize = 1000;
 /// The most tags that a repository may have.
@@ -43,6 +43,14 @@ struct Mirror {
     host: String,
     /// Before the repository: empty, or with a slash at its end.
     prefix: String,
+}
+
+/// What an answer may look like.
+struct Form {
+    /// Its media types.
+    accept: &'static str,
+    /// The most bytes that it may have.
+    limit: usize,
 }
 
 /// Where an image is asked for.
@@ -90,9 +98,10 @@ impl Client {
     }
 
     /// Asks at a place, with a login where one is wanted; a success is answered.
-    async fn ask(&self, place: &Place, method: Method, url: Url, limit: usize) -> Result<Answer, RegistryErrorKind> {
+    async fn ask(&self, place: &Place, method: Method, url: Url, form: &Form) -> Result<Answer, RegistryErrorKind> {
+        let Form { accept, limit } = *form;
         let purpose = Purpose { host: &place.host, base: &place.base, repository: &place.repository };
-        let headers = &[(ACCEPT, wire::ACCEPT)];
+        let headers = &[(ACCEPT, accept)];
         let send = |authorization| {
             let (method, url) = (method.clone(), url.clone());
             self.transport.send(Request { method, url, headers, authorization, form: None, limit })
@@ -117,7 +126,7 @@ impl Client {
 
     async fn head(&self, place: &Place, tag: &str) -> Result<Digest, RegistryErrorKind> {
         let url = place.url(&format!("manifests/{tag}"))?;
-        let answer = self.ask(place, Method::HEAD, url, MAX_MANIFEST).await;
+        let answer = self.ask(place, Method::HEAD, url, &MANIFEST).await;
         match answer {
             Ok(answer) if answer.headers.contains_key(DIGEST) => {
                 announced(place, &answer)?.ok_or_else(|| place.malformed("its digest can't be read".to_owned()))
@@ -129,7 +138,7 @@ impl Client {
 
     async fn get(&self, place: &Place, tag: &str) -> Result<Manifest, RegistryErrorKind> {
         let url = place.url(&format!("manifests/{tag}"))?;
-        let answer = self.ask(place, Method::GET, url, MAX_MANIFEST).await?;
+        let answer = self.ask(place, Method::GET, url, &MANIFEST).await?;
         let received = wire::digest(&answer.body);
         if let Some(announced) = announced(place, &answer)?
             && announced != received
@@ -144,12 +153,15 @@ impl Client {
         let mut tags = BTreeSet::new();
         let (mut seen, mut barren) = (HashSet::new(), 0);
         while seen.insert(url.clone()) {
-            let answer = self.ask(place, Method::GET, url.clone(), MAX_PAGE).await?;
+            let answer = self.ask(place, Method::GET, url.clone(), &TAGS).await?;
             let page = wire::parse_tags(&answer.body).map_err(|why| place.malformed(why.to_string()))?;
             let before = tags.len();
             tags.extend(page);
             barren = if tags.len() > before { 0 } else { barren + 1 };
-            let Some(next) = answer.header(LINK).and_then(parse_next_link) else {
+            let links = answer.headers.get_all(LINK).iter().map(|value| String::from_utf8_lossy(value.as_bytes()));
+            let links = links.map(|link| parse_next_link(&link)).collect::<Result<Vec<_>, _>>();
+            let links = links.map_err(|why| place.malformed(why.to_string()))?;
+            let Some(next) = links.into_iter().flatten().next() else {
                 return Ok(tags.into_iter().collect());
             };
             if tags.len() > MAX_TAGS || seen.len() >= MAX_PAGES {

@@ -2,6 +2,11 @@
 
 use std::time::{Duration, SystemTime};
 
+use super::wire::{WireError, shortened};
+
+/// What may stand between the links of a header.
+const SEPARATORS: [char; 3] = [' ', '\t', ','];
+
 /// What a server asks for before it answers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Challenge {
@@ -35,14 +40,18 @@ pub fn parse_challenges(text: &str) -> Vec<Challenge> {
     http_auth::ChallengeParser::new(text).map_while(Result::ok).filter_map(known).collect()
 }
 
-/// Reads a `Link` header and returns the target of the link with `rel=next`, as written.
+/// Reads a `Link` header and returns the target of the link with `rel=next`, as written, if there is one.
 ///
 /// This is the algorithm of RFC 8288, appendix B.2. Of the two crates for it, parse_link_header 0.4 cuts addresses at
 /// commas and refuses queries without `=`, and nom-rfc8288 0.4 brings three more crates for this one header.
-pub fn parse_next_link(text: &str) -> Option<String> {
-    let mut rest = text;
-    loop {
-        let (target, params) = rest.trim_start_matches([' ', '\t', ',']).strip_prefix('<')?.split_once('>')?;
+///
+/// # Errors
+/// When it can't be read. A list that goes on nobody knows where must not be taken for a whole one.
+pub fn parse_next_link(text: &str) -> Result<Option<String>, WireError> {
+    let mut rest = text.trim_start_matches(SEPARATORS);
+    while !rest.is_empty() {
+        let link = rest.strip_prefix('<').and_then(|rest| rest.split_once('>'));
+        let (target, params) = link.ok_or_else(|| WireError(format!("its Link header is `{}`", shortened(text))))?;
         let end = unquoted(params, ',').unwrap_or(params.len());
         let mut left = &params[..end];
         while let Some(start) = unquoted(left, ';') {
@@ -52,11 +61,12 @@ pub fn parse_next_link(text: &str) -> Option<String> {
             let is_rel = name.trim().eq_ignore_ascii_case("rel");
             let mut relations = value.trim().trim_matches('"').split_ascii_whitespace();
             if is_rel && relations.any(|relation| relation.eq_ignore_ascii_case("next")) {
-                return Some(target.trim().to_owned());
+                return Ok(Some(target.trim().to_owned()));
             }
         }
-        rest = &params[end..];
+        rest = params[end..].trim_start_matches(SEPARATORS);
     }
+    Ok(None)
 }
 
 /// Where a character stands outside of quotes.

@@ -91,7 +91,7 @@ impl<R: Registry> Retry<R> {
     fn wait(&self, attempt: u32) -> Duration {
         let doubled = 2u32.saturating_pow(attempt - 1);
         let full = self.policy.first_wait.saturating_mul(doubled).min(self.policy.longest_wait);
-        full.mul_f64(1.0 - self.random.lock().unwrap_or_else(PoisonError::into_inner).f64() / 2.0)
+        full - full.mul_f64(self.random.lock().unwrap_or_else(PoisonError::into_inner).f64() / 2.0)
     }
 }
 

@@ -8,6 +8,9 @@ use std::time::{Duration, SystemTime};
 
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue, LOCATION, RETRY_AFTER};
 use reqwest::{Certificate, Method, StatusCode, Url};
+use rustls::RootCertStore;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
 use tokio::sync::Semaphore;
 
 use super::error::{RegistryErrorKind, SetupError};
@@ -57,12 +60,7 @@ impl Transport {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let mut authorities = Vec::new();
         for file in &options.authorities {
-            let why = |why: String| SetupError::Authorities { file: file.clone(), why };
-            let pem = read(file).map_err(|error| why(error.to_string()))?;
-            let found = Certificate::from_pem_bundle(&pem).map_err(|error| why(deepest(&error)))?;
-            if found.is_empty() {
-                return Err(why("it holds no certificate in PEM".to_owned()));
-            }
+            let found = read_authorities(file).map_err(|why| SetupError::Authorities { file: file.clone(), why })?;
             authorities.extend(found);
         }
         let builder = || {
@@ -231,12 +229,7 @@ fn failure(url: &Url, error: &reqwest::Error) -> RegistryErrorKind {
 }
 
 fn tls_failure<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a rustls::Error> {
-    let inside = |error: &'a (dyn Error + 'static)| match error.downcast_ref::<io::Error>() {
-        // An I/O error shows what is in it only to who asks.
-        Some(io) => io.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()),
-        None => error.downcast_ref::<rustls::Error>(),
-    };
-    causes(error).find_map(inside)
+    causes(error).find_map(|cause| cause.downcast_ref())
 }
 
 /// The words of the first cause: the others only say that something failed.
@@ -245,14 +238,30 @@ fn deepest(error: &(dyn Error + 'static)) -> String {
 }
 
 fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
-    std::iter::successors(Some(error), |&error| error.source())
+    std::iter::successors(Some(error), |&error| {
+        // An I/O error leaves out what is directly in it.
+        match error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
+            Some(inner) => Some(inner),
+            None => error.source(),
+        }
+    })
 }
 
-fn read(file: &Path) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    File::open(file)?.take(MAX_AUTHORITIES + 1).read_to_end(&mut bytes)?;
-    match bytes.len() as u64 > MAX_AUTHORITIES {
-        true => Err(io::Error::other(format!("it is larger than {MAX_AUTHORITIES} bytes"))),
-        false => Ok(bytes),
+/// The certificates of a file. Each is tried here: later, nobody knows which file it came from.
+fn read_authorities(file: &Path) -> Result<Vec<Certificate>, String> {
+    let mut pem = Vec::new();
+    let read = File::open(file).and_then(|file| file.take(MAX_AUTHORITIES + 1).read_to_end(&mut pem));
+    if read.map_err(|error| error.to_string())? as u64 > MAX_AUTHORITIES {
+        return Err(format!("it is larger than {MAX_AUTHORITIES} bytes"));
+    }
+    let mut found = Vec::new();
+    for certificate in CertificateDer::pem_slice_iter(&pem) {
+        let certificate = certificate.map_err(|error| error.to_string())?;
+        RootCertStore::empty().add(certificate.clone()).map_err(|error| error.to_string())?;
+        found.push(Certificate::from_der(&certificate).map_err(|error| deepest(&error))?);
+    }
+    match found.is_empty() {
+        true => Err("it holds no certificate in PEM".to_owned()),
+        false => Ok(found),
     }
 }

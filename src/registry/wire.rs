@@ -7,7 +7,6 @@ use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 
 use serde::Deserialize;
-use serde::de::IgnoredAny;
 use sha2::{Digest as _, Sha256};
 
 use super::Manifest;
@@ -19,10 +18,10 @@ pub(super) const ACCEPT: &str = "application/vnd.oci.image.index.v1+json, \
     application/vnd.docker.distribution.manifest.list.v2+json, \
     application/vnd.docker.distribution.manifest.v2+json";
 
-/// A body that is not what it should be.
+/// A body or a header that is not what it should be.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
-pub struct WireError(String);
+pub struct WireError(pub(super) String);
 
 /// A manifest or an index, as much of it as matters here.
 #[derive(Deserialize)]
@@ -58,8 +57,8 @@ struct RawPlatform {
 
 #[derive(Deserialize)]
 struct RawTags {
-    #[serde(rename = "name")]
-    _name: IgnoredAny,
+    /// Null in a repository that has lost its last tag; absent in what is no list of tags.
+    #[serde(deserialize_with = "Option::deserialize")]
     tags: Option<Vec<String>>,
 }
 

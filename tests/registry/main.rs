@@ -3,4 +3,12 @@
 //! Nothing here stands in for the client: it speaks HTTP over loopback in every test. A server that misbehaves is a
 //! real server, too, and says things that a good registry would not say.
 
+mod common;
+mod faults;
 mod lab;
+mod login;
+mod real;
+mod server;
+mod tags;
+mod tls;
+mod waits;
