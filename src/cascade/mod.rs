@@ -4,12 +4,14 @@
 //! changes. Both are monotone: one more change never removes a layer.
 
 mod estimate;
+mod listed;
 mod paths;
 mod select;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 pub use estimate::Estimate;
+pub use listed::listed_paths;
 pub use paths::{Claims, Verdict};
 pub use select::{Only, OnlyError, Selection};
 

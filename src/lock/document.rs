@@ -55,9 +55,13 @@ impl LockText {
         self.put(tables);
     }
 
-    /// Gives an image another tag, at its entry's place.
+    /// Gives an image another tag, at its entry's place. The image of that tag may be locked already, for another layer:
+    /// both become one entry.
     pub fn rename(&mut self, old: &ImageRef, new: &ImageRef, locked: &Locked) {
         let mut tables = self.take();
+        if old != new && tables.iter().any(|table| named(table).as_ref() == Some(old)) {
+            tables.retain(|table| named(table).as_ref() != Some(new));
+        }
         if let Some(table) = tables.iter_mut().find(|table| named(table).as_ref() == Some(old)) {
             fill(table, &format!("{new}@{}", locked.digest), locked);
         }

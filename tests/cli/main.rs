@@ -8,6 +8,7 @@ mod confinement;
 mod docs;
 mod engine;
 mod floors;
+mod fuzz;
 mod hostile;
 mod list_show_graph;
 mod lock;

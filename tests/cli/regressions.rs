@@ -159,3 +159,28 @@ fn an_old_catalog_that_is_broken_follows_the_policy() {
     run("--unknown=all").stdout("a\n").success();
     run("--unknown=ignore").success();
 }
+
+/// Two layers on two tags of one image: `update --tags` moves both to the newest, and that is locked once.
+#[test]
+fn two_tags_that_move_to_one_become_one_entry() {
+    use lamina::lock::{Lock, LockText};
+    use lamina::model::ImageRef;
+    let text = crate::workshop::lock(&["rust:1.97.1", "rust:1.98.0", "rust:1.99.0"]);
+    let images = ["rust:1.97.1", "rust:1.98.0", "rust:1.99.0"].map(|name| name.parse::<ImageRef>().unwrap());
+    let locked = Lock::parse("lock", &text).0.get(&images[2]).unwrap().clone();
+    let mut edited = LockText::parse("lock", Some(&text)).unwrap();
+    edited.rename(&images[0], &images[2], &locked);
+    edited.rename(&images[1], &images[2], &locked);
+    let (lock, findings) = Lock::parse("lock", &edited.to_string());
+    assert_eq!(findings, Vec::new(), "{edited}");
+    assert_eq!(lock.iter().map(|(image, _)| image).collect::<Vec<_>>(), [&images[2]]);
+}
+
+#[test]
+fn a_path_that_ends_in_a_carriage_return_is_no_line_of_windows_between_nul() {
+    let shop = Workshop::new();
+    shop.layer_with("a", RUST, "").file("layers/a/.dockerignore", "*\n");
+    let run = |list: &[u8]| shop.run_reading(list, ["cascade", "--changed", "-", "--format", "names"]).any_stderr();
+    run(b"layers/a/Dockerfile\r\n").stdout("a\n").success();
+    run(b"layers/a/Dockerfile\r\0").stdout("").success();
+}
