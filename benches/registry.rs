@@ -82,10 +82,9 @@ impl Server {
             if reader.read_line(&mut request)? == 0 {
                 return Ok(());
             }
-            let mut header = String::from(" ");
-            while !header.trim().is_empty() {
+            let mut header = String::new();
+            while reader.read_line(&mut header)? > 2 {
                 header.clear();
-                reader.read_line(&mut header)?;
             }
             let now = self.now.fetch_add(1, Ordering::SeqCst) + 1;
             {

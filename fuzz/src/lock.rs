@@ -24,7 +24,8 @@ pub fn run(data: &[u8]) {
     let (lock, findings) = Lock::parse("lock", &text);
     for finding in &findings {
         assert!(text.get(finding.labels[0].span.clone()).is_some(), "{finding:?}");
-        if text.len() < 64 {
+        // Putting a finding into words costs more than all the rest; short texts have the same places.
+        if text.len() < 32 {
             diagnostics::text(finding, &|_| Some(Arc::from(&*text)), false);
         }
     }
@@ -38,11 +39,10 @@ pub fn run(data: &[u8]) {
     };
     assert!(findings.is_empty());
     let mut entries = entries(&lock);
-    assert_eq!(read_again(&edited), entries, "nothing has been done to it");
     let mut known: Vec<ImageRef> = entries.keys().take(3).cloned().collect();
     known.extend(IMAGES.iter().cloned());
     let image = |byte: u8| &known[usize::from(byte) % known.len()];
-    for step in steps.chunks_exact(3).take(4) {
+    for step in steps.chunks_exact(3).take(3) {
         let (one, other) = (image(step[1]), image(step[2]));
         let new = locked(step[2]);
         let value = (new.digest.clone(), new.platforms.clone());
@@ -62,8 +62,8 @@ pub fn run(data: &[u8]) {
                 entries.remove(one);
             }
         }
-        assert_eq!(read_again(&edited), entries, "after {step:?}: {edited}");
     }
+    assert_eq!(read_again(&edited), entries, "after {steps:?}: {edited}");
     // What it writes, it reads and writes as it is.
     let written = edited.to_string();
     assert_eq!(LockText::parse("lock", Some(&written)).expect("it was written just now").to_string(), written);

@@ -14,8 +14,8 @@ const TYPES: [Option<&str>; 6] = [
     Some("application/vnd.docker.distribution.manifest.v2+json"),
 ];
 
-/// Longer than anything that is said of a body, and far shorter than a body.
-const MAX_ERROR: usize = 400;
+/// Longer than anything that is said of a body, with 80 characters of it written as `\u{10ffff}`; far shorter than one.
+const MAX_ERROR: usize = 1000;
 
 pub fn run(data: &[u8]) {
     let Some((first, body)) = data.split_first() else { return };
@@ -24,7 +24,8 @@ pub fn run(data: &[u8]) {
         Ok(manifest) => {
             let hex: String = sha256(body).iter().map(|byte| format!("{byte:02x}")).collect();
             assert_eq!(manifest.digest.as_str(), format!("sha256:{hex}"));
-            let json: Value = serde_json::from_slice(body).expect("what has been read is JSON");
+            // What nobody reads is not looked at: a text there may be no UTF-8, a number too large.
+            let Ok(json) = serde_json::from_slice::<Value>(body) else { return };
             let has = |field: &str| json.get(field).is_some_and(|value| !value.is_null());
             assert_eq!(json["schemaVersion"], 2);
             assert!(has("manifests") != (has("config") && has("layers")), "{json}");
@@ -41,7 +42,7 @@ pub fn run(data: &[u8]) {
     }
     match parse_tags(body) {
         Ok(tags) => {
-            let json: Value = serde_json::from_slice(body).expect("what has been read is JSON");
+            let Ok(json) = serde_json::from_slice::<Value>(body) else { return };
             let named = json["tags"].as_array().map(Vec::as_slice).unwrap_or_default();
             let expected: Vec<&str> = named.iter().filter_map(Value::as_str).filter(|tag| is_tag(tag)).collect();
             assert_eq!(tags, expected);

@@ -184,3 +184,17 @@ fn a_path_that_ends_in_a_carriage_return_is_no_line_of_windows_between_nul() {
     run(b"layers/a/Dockerfile\r\n").stdout("a\n").success();
     run(b"layers/a/Dockerfile\r\0").stdout("").success();
 }
+
+/// A registry's own words are cut before they are shown: a body may have megabytes of them.
+#[test]
+fn a_long_media_type_is_not_shown_as_a_whole() {
+    let media_type = format!("application/vnd.oci.image.index.v1+json; {}", "x".repeat(1 << 20));
+    let body = format!(
+        "{{\"schemaVersion\":2,\"mediaType\":\"{media_type}\",\"config\":{{\"digest\":\"\",\"size\":0}},\"layers\":[]}}"
+    );
+    let error = lamina::registry::parse_manifest(body.as_bytes(), None).unwrap_err().to_string();
+    assert!(
+        error.starts_with("its content is not what its type says, `application/vnd.oci.image.index")
+            && error.len() < 200
+    );
+}
