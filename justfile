@@ -24,6 +24,10 @@ lint:
 doc:
     RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --locked
 
+# Write the manual pages into FOLDER
+man FOLDER:
+    cargo run --locked -- man --out {{FOLDER}}
+
 # Check this repository's catalog
 validate:
     cargo run --locked -- validate --check-dag

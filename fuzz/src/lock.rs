@@ -53,7 +53,8 @@ pub fn run(data: &[u8]) {
             }
             1 => {
                 edited.rename(one, other, &new);
-                if entries.remove(one).is_some() {
+                // Also where the other one alone is locked: it is what was meant.
+                if entries.remove(one).is_some() || entries.contains_key(other) {
                     entries.insert(other.clone(), value);
                 }
             }

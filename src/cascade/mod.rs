@@ -6,6 +6,7 @@
 mod estimate;
 mod listed;
 mod paths;
+mod scope;
 mod select;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -13,6 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 pub use estimate::Estimate;
 pub use listed::listed_paths;
 pub use paths::{Claims, Verdict};
+pub use scope::Scope;
 pub use select::{Only, OnlyError, Selection};
 
 use crate::graph::Reached;

@@ -4,7 +4,7 @@
 //! one, never a torn one, and of two runs at the same time the later one's entries stay. It holds a checksum, and a
 //! file that can't be read for any reason counts as empty.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -16,7 +16,7 @@ use serde_bytes::ByteBuf;
 
 use super::eval::{Job, Overlay, Record};
 use super::spans::Spans;
-use crate::model::RelPath;
+use crate::model::{LayerName, RelPath};
 use crate::tree::{Hash, sha256};
 
 /// Changes with the layout of the file, the records, and how evaluation goes about its work.
@@ -124,6 +124,15 @@ impl Cache {
             .filter_map(|number| self.files.get(*number as usize))
             .map(|(path, _)| path.clone())
             .collect()
+    }
+
+    /// What each layer says of itself in a line, as of the last evaluation: its files may have changed since.
+    pub fn summaries(&self) -> BTreeMap<LayerName, String> {
+        let summary = |(job, versions): (&Job, &Vec<Arc<Entry>>)| {
+            let Record::Workflow(workflow) = &versions.first()?.record else { return None };
+            Some((job.path.parent()?.file_name().parse().ok()?, workflow.summary.clone()))
+        };
+        self.entries.iter().filter_map(summary).collect()
     }
 
     /// Adds what a file evaluated to; returns it as it is kept.

@@ -148,6 +148,11 @@ pub fn layer(
     findings.unique("native_deps", "package", raw.native_deps.iter().map(|dep| dep.package.as_str()));
     findings.unique("tools_provided", "tool", raw.tools_provided.iter().map(|tool| tool.name.as_str()));
     findings.unique("artifact_paths", "path", raw.artifact_paths.iter().map(|artifact| artifact.path.as_str()));
+    for (index, secret) in raw.build.secrets.iter().enumerate().filter(|(_, secret)| !is_identifier(&secret.id)) {
+        // A builder reads `id=ID,src=FILE`: an id with a comma could name a file of the machine that builds.
+        let message = format!("`{}` is no id of a secret: allowed are letters, digits and _ . + -", secret.id);
+        findings.add(Code::Contract, &format!("build.secrets[{index}].id"), message);
+    }
     findings.unique("build.secrets", "secret", raw.build.secrets.iter().map(|secret| secret.id.as_str()));
     for reserved in raw.build.args.keys().filter(|name| is_reserved(name)) {
         let message = format!("the build argument {reserved} is lamina's own");
@@ -219,6 +224,12 @@ pub fn layer(
         },
         hooks: Hooks { before_build: raw.hooks.before_build.clone(), after_build: raw.hooks.after_build.clone() },
     })
+}
+
+/// As the contract `Identifier` of `schemas/types.ncl`.
+fn is_identifier(text: &str) -> bool {
+    text.starts_with(|first: char| first.is_ascii_alphanumeric())
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_.+-".contains(&byte))
 }
 
 /// The arguments by which lamina passes the bases.

@@ -37,6 +37,8 @@ pub struct Loaded {
     pub layers: BTreeMap<LayerName, LoadedLayer>,
     /// The layers that exist and can't be used.
     pub broken: BTreeSet<LayerName>,
+    /// What the files import that can't be used, directly or not, as far as it is known.
+    pub broken_imports: BTreeMap<RelPath, Vec<RelPath>>,
     /// The decisions that can be used.
     pub adrs: Vec<LoadedAdr>,
     /// The axioms.
@@ -99,6 +101,7 @@ pub fn load(files: Files, options: &Options, cache: &mut Cache) -> Result<Loaded
         config_files: Vec::new(),
         layers: BTreeMap::new(),
         broken: BTreeSet::new(),
+        broken_imports: BTreeMap::new(),
         adrs: Vec::new(),
         axioms: Vec::new(),
         decision_files: BTreeSet::new(),
@@ -129,6 +132,9 @@ pub fn load(files: Files, options: &Options, cache: &mut Cache) -> Result<Loaded
     if !unknown.is_empty() {
         let outcomes = eval::evaluate(&unknown, &loaded.files, &options.overlays, &options.limits, &options.worker)?;
         for Outcome { job, imports, result } in outcomes {
+            if result.is_err() {
+                loaded.broken_imports.insert(job.path.clone(), imports.clone());
+            }
             let answer = result.map(|evaluated| {
                 let imports = imports.into_iter().filter_map(|path| Some((path.clone(), hash_of(&path)?)));
                 let hash = hash_of(&job.path).unwrap_or_default();
@@ -147,38 +153,40 @@ pub fn load(files: Files, options: &Options, cache: &mut Cache) -> Result<Loaded
     for (name, layer) in converted {
         match layer {
             Ok(layer) => drop(loaded.layers.insert(name, layer)),
-            Err(findings) => {
+            Err((findings, file, imports)) => {
                 loaded.findings.extend(findings);
                 loaded.broken.insert(name);
+                loaded.broken_imports.entry(file).or_insert(imports);
             }
         }
     }
     Ok(loaded)
 }
 
+/// What is wrong with a layer, its file, and what that imports as far as it is known.
+type Broken = (Vec<Diagnostic>, RelPath, Vec<RelPath>);
+
 fn convert_layer(
     config: Option<&Catalog>,
     cache: &Cache,
     job: Job,
     answer: Answer,
-) -> Option<(LayerName, Result<LoadedLayer, Vec<Diagnostic>>)> {
+) -> Option<(LayerName, Result<LoadedLayer, Broken>)> {
     let folder = job.path.parent()?;
     let name: LayerName = folder.file_name().parse().ok()?;
+    let imports = answer.as_ref().map(|entry| cache.imports(entry)).unwrap_or_default();
     let layer = answer.and_then(|entry| {
         let Record::Workflow(raw) = &entry.record else { return Err(Vec::new()) };
         let layer = convert::layer(&job.path, &name, raw, &entry.spans, config)?;
-        Ok(LoadedLayer {
-            layer,
-            folder,
-            workflow: job.path,
-            imports: cache.imports(&entry),
-            spans: entry.spans.clone(),
-        })
+        Ok((layer, entry.spans.clone()))
     });
-    let layer = layer.map_err(|findings| {
-        let about = |finding: Diagnostic| Diagnostic { layer: Some(name.to_string()), ..finding };
-        findings.into_iter().map(about).collect()
-    });
+    let layer = match layer {
+        Ok((layer, spans)) => Ok(LoadedLayer { layer, folder, workflow: job.path, imports, spans }),
+        Err(findings) => {
+            let about = |finding: Diagnostic| Diagnostic { layer: Some(name.to_string()), ..finding };
+            Err((findings.into_iter().map(about).collect(), job.path, imports))
+        }
+    };
     Some((name, layer))
 }
 

@@ -39,6 +39,8 @@ pub struct Changes<'a> {
     pub changed: BTreeMap<LayerName, Vec<Change>>,
     /// The paths that changed nothing.
     pub unaffecting: Unaffecting,
+    /// All paths of the catalog that were named, whatever they mean.
+    pub paths: Vec<RelPath>,
     unclaimed: Vec<RelPath>,
 }
 
@@ -52,6 +54,7 @@ impl<'a> Changes<'a> {
             policy,
             changed: BTreeMap::new(),
             unaffecting: Unaffecting::default(),
+            paths: Vec::new(),
             unclaimed: Vec::new(),
         }
     }
@@ -129,13 +132,18 @@ impl<'a> Changes<'a> {
         if bytes.len() as u64 > MAX_LIST {
             return Err(error(&"it is too long"));
         }
-        for path in listed_paths(&bytes) {
+        self.add_paths(&bytes);
+        Ok(())
+    }
+
+    /// Takes a list of paths as git prints it.
+    pub fn add_paths(&mut self, bytes: &[u8]) {
+        for path in listed_paths(bytes) {
             match self.path_of_list(&path) {
                 Some(path) => self.add_path(&path),
                 None => self.unaffecting.outside.push(path),
             }
         }
-        Ok(())
     }
 
     /// A path in a list is relative to the git repository, whose root may lie above the catalog's.
@@ -158,6 +166,7 @@ impl<'a> Changes<'a> {
     }
 
     fn add_path(&mut self, path: &RelPath) {
+        self.paths.push(path.clone());
         match self.claims.verdict(path) {
             Verdict::Layers(layers) => {
                 for (name, change) in layers {

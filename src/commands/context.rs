@@ -20,8 +20,9 @@ use crate::catalog::{self, CATALOG_FILE, Cache, LoadedLayer, Options};
 use crate::lock::{self, Lock};
 use crate::model::{LayerName, RelPath};
 use crate::registry::{self, Client, Retry};
+use crate::report::place::Located;
 use crate::snapshot::Snapshot;
-use crate::tree::{Files, GitTree, MAX_TEXT, Tree, WorkTree};
+use crate::tree::{self, Files, GitTree, MAX_TEXT, Tree, WorkTree};
 
 /// All registries that there are.
 pub type Registries = Retry<Client>;
@@ -232,12 +233,36 @@ impl<'a> Context<'a> {
 
     /// The text of a file that a finding names.
     pub fn text(&self, snapshot: &Snapshot, file: &str) -> Option<Arc<str>> {
+        let named = self.named_files().find(|named| named.name == file);
+        named.map(|named| Arc::clone(&named.text)).or_else(|| snapshot.catalog.files.known_text(file))
+    }
+
+    /// The files that the command line names.
+    fn named_files(&self) -> impl Iterator<Item = &Overlay> {
         let lock = match &self.lock {
             LockSource::File(lock) => Some(lock),
             _ => None,
         };
-        let named = self.options.overlays.iter().chain(lock).find(|named| named.name == file);
-        named.map(|named| Arc::clone(&named.text)).or_else(|| snapshot.catalog.files.known_text(file))
+        self.options.overlays.iter().chain(lock)
+    }
+
+    /// Where a file that a finding names lies.
+    pub fn locate(&self, file: &str) -> Located {
+        let named = self.named_files().any(|named| named.name == file);
+        let path = if named { self.folder.join(file) } else { self.root.join(file) };
+        // A file that does not exist is looked for where it should be.
+        let path = path.canonicalize().unwrap_or(path);
+        let repository = tree::repository(&self.root).unwrap_or(&self.root);
+        match path.strip_prefix(repository).ok().and_then(Path::to_str) {
+            Some(inside) => Located::Inside(inside.to_owned()),
+            None => Located::Outside(path),
+        }
+    }
+
+    /// The catalog's folder in the git repository; empty where it is the root.
+    pub fn folder_in_repository(&self) -> String {
+        let repository = tree::repository(&self.root).unwrap_or(&self.root);
+        self.root.strip_prefix(repository).map(|folder| folder.to_string_lossy().into_owned()).unwrap_or_default()
     }
 }
 
@@ -296,6 +321,6 @@ fn read_text(path: &Path) -> Result<String, CommandError> {
 }
 
 /// `$XDG_CACHE_HOME/lamina`, or `~/.cache/lamina`.
-fn cache_folder() -> Option<PathBuf> {
+pub fn cache_folder() -> Option<PathBuf> {
     etcetera::choose_base_strategy().ok().map(|base| base.cache_dir().join("lamina"))
 }

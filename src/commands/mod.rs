@@ -4,17 +4,21 @@ mod adr;
 mod axioms;
 mod cascade;
 mod changes;
+mod completions;
 mod context;
 mod error;
 pub mod exit;
 mod explain;
 mod graph;
+mod help;
 mod images;
 mod list;
 mod lock;
+mod man;
 mod outdated;
 mod retag;
 mod schema;
+mod scope;
 mod show;
 mod ui;
 mod update;
@@ -40,6 +44,10 @@ const WORKER_ARGUMENT: &str = "__evaluate";
 /// Run a catalog of container build layers
 #[derive(Debug, Parser)]
 #[command(name = "lamina", version, disable_help_subcommand = true, max_term_width = 100)]
+#[command(after_help = "Examples:
+  lamina cascade --changed rust
+  lamina validate --check-dag
+  lamina help cascade")]
 struct Cli {
     #[command(flatten)]
     global: GlobalArgs,
@@ -61,16 +69,16 @@ pub struct GlobalArgs {
     #[arg(long, global = true, value_name = "FILE", env = "LAMINA_LOCK", hide_env_values = true)]
     lock: Option<PathBuf>,
     /// Neither read nor write the evaluation cache
-    #[arg(long, global = true)]
+    #[arg(long, global = true, hide_short_help = true)]
     no_cache: bool,
     /// How long the evaluation of one file may take
-    #[arg(long, global = true, value_name = "SECONDS", env = "LAMINA_EVAL_TIMEOUT", hide_env_values = true, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=3600))]
+    #[arg(long, global = true, hide_short_help = true, value_name = "SECONDS", env = "LAMINA_EVAL_TIMEOUT", hide_env_values = true, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=3600))]
     eval_timeout: u32,
     /// How much memory one evaluation worker may use
-    #[arg(long, global = true, value_name = "MIB", env = "LAMINA_EVAL_MEMORY", hide_env_values = true, default_value_t = 1024, value_parser = clap::value_parser!(u32).range(512..=1_048_576))]
+    #[arg(long, global = true, hide_short_help = true, value_name = "MIB", env = "LAMINA_EVAL_MEMORY", hide_env_values = true, default_value_t = 1024, value_parser = clap::value_parser!(u32).range(512..=1_048_576))]
     eval_memory: u32,
     /// How many evaluation workers run at the same time [default: a worker a processor]
-    #[arg(long, global = true, value_name = "N", env = "LAMINA_EVAL_WORKERS", hide_env_values = true, value_parser = clap::value_parser!(u16).range(1..=256))]
+    #[arg(long, global = true, hide_short_help = true, value_name = "N", env = "LAMINA_EVAL_WORKERS", hide_env_values = true, value_parser = clap::value_parser!(u16).range(1..=256))]
     eval_workers: Option<u16>,
     /// Tell more: all reasons, and the paths that changed nothing
     #[arg(short, long, global = true)]
@@ -95,6 +103,9 @@ enum Command {
     Adr(adr::Args),
     Axioms(axioms::Args),
     Schema(schema::Args),
+    Completions(completions::Args),
+    Man(man::Args),
+    Help(help::Args),
 }
 
 /// Text for people, or JSON for programs.
@@ -110,9 +121,13 @@ enum Format {
 /// Runs a command line, whose first element is the program's name.
 pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     let args: Vec<OsString> = args.into_iter().collect();
+    if completions::answered(&args, command) {
+        return Exit::Success.into();
+    }
     if args.get(1).is_some_and(|arg| arg == WORKER_ARGUMENT) {
         eval::worker_main();
     }
+    let program = completions::program(args.first());
     let parsed = command().try_get_matches_from(args).and_then(|matches| Cli::from_arg_matches(&matches));
     let cli = match parsed {
         Ok(cli) => cli,
@@ -124,7 +139,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         }
     };
     let ui = Ui::new(cli.global.color, cli.global.verbose);
-    if let Some(result) = without_catalog(&ui, &cli.command) {
+    if let Some(result) = without_catalog(&ui, &program, &cli.command) {
         return end(&ui, None, result);
     }
     let creates_lock = matches!(&cli.command, Command::Lock(_));
@@ -151,11 +166,14 @@ fn end(ui: &Ui, context: Option<&Context<'_>>, result: Result<Exit, CommandError
 }
 
 /// Runs what is the same for every catalog.
-fn without_catalog(ui: &Ui, command: &Command) -> Option<Result<Exit, CommandError>> {
+fn without_catalog(ui: &Ui, program: &str, command: &Command) -> Option<Result<Exit, CommandError>> {
     match command {
         Command::Validate(args) if args.needs_no_catalog() => Some(validate::describe(ui, args)),
         Command::Explain(args) => Some(explain::run(ui, args)),
         Command::Schema(args) => Some(schema::run(ui, args)),
+        Command::Completions(args) => Some(completions::run(ui, program, args)),
+        Command::Man(args) => Some(man::run(ui, args)),
+        Command::Help(args) => Some(help::run(ui, args)),
         _ => None,
     }
 }
@@ -173,15 +191,22 @@ fn dispatch(context: &Context<'_>, command: &Command) -> Result<Exit, CommandErr
         Command::Graph(args) => graph::run(context, args),
         Command::Adr(args) => adr::run(context, args),
         Command::Axioms(args) => axioms::run(context, args),
-        Command::Explain(args) => explain::run(context.ui, args),
-        Command::Schema(args) => schema::run(context.ui, args),
+        // These have been run without a catalog.
+        Command::Explain(_) | Command::Schema(_) | Command::Completions(_) | Command::Man(_) | Command::Help(_) => {
+            Ok(Exit::Success)
+        }
     }
 }
 
-/// The whole command line, with the exit codes at the end of its help.
+/// The whole command line: the exit codes stand at the end of its help, and every command's help says where.
 fn command() -> clap::Command {
-    let codes: String = Exit::ALL.iter().map(|(exit, meaning)| format!("\n  {}  {meaning}", exit.code())).collect();
-    Cli::command().after_help(format!("Exit codes:{codes}"))
+    let followed = |command: clap::Command, end: &str| {
+        let examples = command.get_after_help().map(|help| format!("{help}\n\n")).unwrap_or_default();
+        command.after_help(examples + end)
+    };
+    let codes = format!("Exit codes:\n{}", help::exit_codes());
+    followed(Cli::command(), codes.trim_end())
+        .mut_subcommands(|subcommand| followed(subcommand, "Exit codes: see `lamina help exit-codes`"))
 }
 
 #[cfg(test)]

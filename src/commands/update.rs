@@ -1,4 +1,4 @@
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use clap::ValueEnum;
 
@@ -9,11 +9,12 @@ use super::images::{self, RegistryArgs};
 use super::retag::{self, Texts};
 use crate::cascade::{Cascade, Estimate, Selection, Unreadable};
 use crate::lock::tag::{self, Step};
-use crate::lock::{LockText, resolve};
-use crate::model::ImageRef;
+use crate::lock::{LockText, Locked, resolve};
+use crate::model::{ImageRef, RelPath};
 use crate::registry::{Manifest, Registry, RegistryError};
+use crate::report::cascade::{CascadeReport, Unaffecting};
 use crate::report::pins::{Pin, PinState};
-use crate::report::update::{Move, UpdateReport};
+use crate::report::update::UpdateReport;
 use crate::report::{count, json};
 use crate::snapshot::Snapshot;
 use crate::tree::EditedTree;
@@ -92,12 +93,10 @@ pub fn run(context: &Context<'_>, args: &Args) -> Result<Exit, CommandError> {
     if !errors.is_empty() {
         return Err(images::failed(context, locked.len(), &errors).hint("nothing was written"));
     }
-    let found = answers.into_iter().filter_map(|(image, answer)| Some((image, answer.ok()??)));
-    let mut moves: Vec<Move> = found
-        .filter_map(|(image, Found { image: new, manifest })| {
-            let digest = old.lock.get(image)?.digest.clone();
-            Some(Move { old: image.clone(), old_digest: digest, new, locked: manifest.into() })
-        })
+    let mut moves: Moves = answers
+        .into_iter()
+        .filter_map(|(image, answer)| Some((image.clone(), answer.ok()??)))
+        .map(|(old, Found { image, manifest })| (old, (image, manifest.into())))
         .collect();
 
     let texts = edit_catalog(context, &old, &mut moves)?;
@@ -107,16 +106,23 @@ pub fn run(context: &Context<'_>, args: &Args) -> Result<Exit, CommandError> {
     let new = context.snapshot_with_lock(Box::new(tree), &lock.to_string())?;
     let cascade = Cascade::between(&old, &new, Unreadable::IsChanged);
     let waves = cascade.waves(&new, &Selection::default());
-    let stale: BTreeSet<_> = waves.iter().flatten().map(|name| (*name).clone()).collect();
-    let report = UpdateReport {
-        moves: &moves,
-        lock: &lock_name,
-        files: texts.keys().map(|path| path.as_str()).collect(),
-        dry_run: args.dry_run,
+    let cascade = CascadeReport {
         snapshot: &new,
+        old: Some(&old),
         cascade: &cascade,
         waves: &waves,
-        estimate: Estimate::of(&new, &stale),
+        unaffecting: &Unaffecting::default(),
+        since: None,
+        until: None,
+        verbose: context.verbose(),
+    };
+    let report = UpdateReport {
+        moves: &new.lock.moves_since(&old.lock),
+        lock: &lock_name,
+        files: texts.keys().map(RelPath::as_str).collect(),
+        dry_run: args.dry_run,
+        estimate: Estimate::of(&new, &cascade.selected()),
+        cascade,
     };
     context.ui.answer(&match args.format {
         UpdateFormat::Text => report.text(),
@@ -134,10 +140,13 @@ pub fn run(context: &Context<'_>, args: &Args) -> Result<Exit, CommandError> {
         images::replace(&context.root().join(path.as_str()), before.as_deref(), text)?;
     }
     images::write(context, &old, &lock)?;
-    let written: Vec<&str> = texts.keys().map(|path| path.as_str()).chain([lock_name.as_str()]).collect();
+    let written: Vec<&str> = texts.keys().map(RelPath::as_str).chain([lock_name.as_str()]).collect();
     context.ui.remark(&format!("{} moved, in {}", count(moves.len(), "image"), written.join(", ")));
     Ok(Exit::Success)
 }
+
+/// What moves, each with what takes its place in the lock.
+type Moves = BTreeMap<ImageRef, (ImageRef, Locked)>;
 
 /// What an image moves to.
 struct Found {
@@ -197,15 +206,15 @@ fn newest(image: &ImageRef, tags: &[String], limit: Step) -> Option<ImageRef> {
 }
 
 /// The catalog's files with the new tags. A move whose place is not found does not take place, and is told of.
-fn edit_catalog(context: &Context<'_>, snapshot: &Snapshot, moves: &mut Vec<Move>) -> Result<Texts, CommandError> {
+fn edit_catalog(context: &Context<'_>, snapshot: &Snapshot, moves: &mut Moves) -> Result<Texts, CommandError> {
     let wanted: BTreeMap<ImageRef, ImageRef> =
-        moves.iter().filter(|a| a.old != a.new).map(|a| (a.old.clone(), a.new.clone())).collect();
+        moves.iter().map(|(old, (new, _))| (old.clone(), new.clone())).filter(|(old, new)| old != new).collect();
     let mut texts = Texts::new();
     for (old, new) in &wanted {
         match retag::find(context, snapshot, &texts, (old, new), &wanted)? {
             Some(edited) => texts = edited,
             None => {
-                moves.retain(|a| a.old != *old);
+                moves.remove(old);
                 context.ui.remark(&format!(
                     "{} could move to {}, but no single text in the catalog says so: change it by hand, then run \
                      `lamina lock`",
@@ -219,13 +228,13 @@ fn edit_catalog(context: &Context<'_>, snapshot: &Snapshot, moves: &mut Vec<Move
 }
 
 /// The lock with the new digests and tags.
-fn edit_lock(snapshot: &Snapshot, name: &str, moves: &[Move]) -> Result<LockText, CommandError> {
+fn edit_lock(snapshot: &Snapshot, name: &str, moves: &Moves) -> Result<LockText, CommandError> {
     let mut lock = LockText::parse(name, snapshot.lock_text.as_deref()).map_err(|findings| {
         // The catalog's own reading of the lock found nothing.
         CommandError::failure(format!("{name} can't be edited"), findings[0].message.clone())
     })?;
-    for a in moves {
-        lock.rename(&a.old, &a.new, &a.locked);
+    for (old, (new, locked)) in moves {
+        lock.rename(old, new, locked);
     }
     Ok(lock)
 }

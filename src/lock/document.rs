@@ -55,14 +55,14 @@ impl LockText {
         self.put(tables);
     }
 
-    /// Gives an image another tag, at its entry's place. The image of that tag may be locked already, for another layer:
-    /// both become one entry.
+    /// Gives an image another tag, at its entry's place. Where that is locked as well, one entry remains.
     pub fn rename(&mut self, old: &ImageRef, new: &ImageRef, locked: &Locked) {
         let mut tables = self.take();
-        if old != new && tables.iter().any(|table| named(table).as_ref() == Some(old)) {
-            tables.retain(|table| named(table).as_ref() != Some(new));
+        if old != new && tables.iter().any(|table| named(table).as_ref() == Some(new)) {
+            tables.retain(|table| named(table).as_ref() != Some(old));
         }
-        if let Some(table) = tables.iter_mut().find(|table| named(table).as_ref() == Some(old)) {
+        let is_either = |image: Option<ImageRef>| image.as_ref() == Some(old) || image.as_ref() == Some(new);
+        if let Some(table) = tables.iter_mut().find(|table| is_either(named(table))) {
             fill(table, &format!("{new}@{}", locked.digest), locked);
         }
         self.put(tables);

@@ -9,15 +9,15 @@ use super::auth::{Auth, Purpose};
 use super::error::{RegistryError, RegistryErrorKind, SetupError};
 use super::headers::parse_next_link;
 use super::options::Options;
-use super::transport::{Answer, Request, Transport, is_bare};
+use super::transport::{Answer, Request, Transport};
 use super::wire::{self, shortened};
 use super::{Manifest, Registry};
 use crate::model::{Digest, ImageRef};
 
 /// A manifest may have as many bytes as the distribution specification has registries accept at least.
-const MANIFEST: Form = Form { accept: wire::ACCEPT, limit: 4 << 20 };
+const MANIFEST: Expected = Expected { accept: wire::ACCEPT, limit: 4 << 20 };
 /// Some registries send all tags in one page.
-const TAGS: Form = Form { accept: "application/json", limit: 32 << 20 };
+const TAGS: Expected = Expected { accept: "application/json", limit: 32 << 20 };
 /// The tags that a page is asked to have.
 const PAGE: usize = 1000;
 /// The most tags that a repository may have.
@@ -46,7 +46,7 @@ struct Mirror {
 }
 
 /// What an answer may look like.
-struct Form {
+struct Expected {
     /// Its media types.
     accept: &'static str,
     /// The most bytes that it may have.
@@ -73,9 +73,9 @@ impl Client {
             let error = || SetupError::Mirror { registry: registry.clone(), mirror: text.clone() };
             let (host, prefix) = text.split_once('/').unwrap_or((text, ""));
             let prefix = prefix.trim_end_matches('/');
-            let as_url: Url = format!("https://{host}/{prefix}").parse().map_err(|_| error())?;
-            // An address that is another one after reading has parts that are no path.
-            if transport.address(host).is_none() || !is_bare(&as_url) || as_url.path() != format!("/{prefix}") {
+            // It is the beginning of a repository, so it follows the grammar of one.
+            let is_prefix = prefix.is_empty() || format!("localhost/{prefix}:tag").parse::<ImageRef>().is_ok();
+            if transport.address(host).is_none() || !is_prefix {
                 return Err(error());
             }
             let prefix = if prefix.is_empty() { String::new() } else { format!("{prefix}/") };
@@ -98,8 +98,14 @@ impl Client {
     }
 
     /// Asks at a place, with a login where one is wanted; a success is answered.
-    async fn ask(&self, place: &Place, method: Method, url: Url, form: &Form) -> Result<Answer, RegistryErrorKind> {
-        let Form { accept, limit } = *form;
+    async fn ask(
+        &self,
+        place: &Place,
+        method: Method,
+        url: Url,
+        expected: &Expected,
+    ) -> Result<Answer, RegistryErrorKind> {
+        let Expected { accept, limit } = *expected;
         let purpose = Purpose { host: &place.host, base: &place.base, repository: &place.repository };
         let headers = &[(ACCEPT, accept)];
         let send = |authorization| {
@@ -126,13 +132,14 @@ impl Client {
 
     async fn head(&self, place: &Place, tag: &str) -> Result<Digest, RegistryErrorKind> {
         let url = place.url(&format!("manifests/{tag}"))?;
-        let answer = self.ask(place, Method::HEAD, url, &MANIFEST).await;
-        match answer {
-            Ok(answer) if answer.headers.contains_key(DIGEST) => {
-                announced(place, &answer)?.ok_or_else(|| place.malformed("its digest can't be read".to_owned()))
-            }
-            Ok(_) | Err(RegistryErrorKind::Server { status: 405, .. }) => Ok(self.get(place, tag).await?.digest),
-            Err(error) => Err(error),
+        let announced = match self.ask(place, Method::HEAD, url, &MANIFEST).await {
+            Ok(answer) => announced(place, &answer)?,
+            Err(RegistryErrorKind::Server { status: 405, .. }) => None,
+            Err(error) => return Err(error),
+        };
+        match announced {
+            Some(digest) => Ok(digest),
+            None => Ok(self.get(place, tag).await?.digest),
         }
     }
 
@@ -143,7 +150,8 @@ impl Client {
         if let Some(announced) = announced(place, &answer)?
             && announced != received
         {
-            return Err(RegistryErrorKind::WrongDigest { host: place.host.clone(), announced, received });
+            let why = format!("it announced {announced} and sent {received}");
+            return Err(RegistryErrorKind::WrongDigest { host: place.host.clone(), why });
         }
         wire::parse_manifest(&answer.body, answer.header(CONTENT_TYPE)).map_err(|why| place.malformed(why.to_string()))
     }
@@ -181,7 +189,7 @@ impl Client {
         image: &ImageRef,
         ask: impl FnOnce(Place) -> F,
     ) -> Result<T, RegistryError> {
-        let error = |host: &str, kind| RegistryError { image: image.clone(), host: host.to_owned(), kind };
+        let error = |host: &str, kind| RegistryError { image: image.clone(), host: host.into(), kind };
         let place = self.place(image).map_err(|kind| error(image.registry(), kind))?;
         let host = place.host.clone();
         ask(place).await.map_err(|kind| error(&host, kind))

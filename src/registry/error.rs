@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::model::{Digest, ImageRef};
+use crate::model::ImageRef;
 
 /// Why a registry gave no answer that can be used.
 #[derive(Debug, thiserror::Error)]
@@ -13,7 +13,7 @@ pub struct RegistryError {
     /// The image that was asked for.
     pub image: ImageRef,
     /// The host that was asked: the image's own registry, or its mirror.
-    pub host: String,
+    pub host: Box<str>,
     /// What went wrong.
     #[source]
     pub kind: RegistryErrorKind,
@@ -72,14 +72,12 @@ pub enum RegistryErrorKind {
         retry_after: Option<Duration>,
     },
     /// The bytes are not those that the registry announced: broken on the way, or a registry that contradicts itself.
-    #[error("{host} gave an answer that can't be trusted: it announced {announced} and sent {received}")]
+    #[error("{host} gave an answer that can't be trusted: {why}")]
     WrongDigest {
         /// The host.
         host: String,
-        /// The digest in the answer's header.
-        announced: Digest,
-        /// The digest of what was received.
-        received: Digest,
+        /// Both digests: what was announced, what was received.
+        why: String,
     },
     /// An answer that is broken, too large, or contradicts itself: it is never used.
     #[error("{host} gave an answer that can't be trusted: {why}")]

@@ -29,7 +29,6 @@ use std::collections::BTreeMap;
 use std::future::Future;
 use std::sync::OnceLock;
 
-use futures_util::{StreamExt, stream};
 use tokio::runtime::{Builder, Runtime};
 
 pub use client::Client;
@@ -73,28 +72,14 @@ pub struct Manifest {
     pub platforms: BTreeMap<Platform, Digest>,
 }
 
-/// All registries, as the options say: with a bound on what is asked at the same time, and with repetition.
+/// All registries, as the options say: with a bound on what is asked at the same time, and with repetition. Because of
+/// the bound, any number of questions may be asked at once (`join_all`), and a slow host holds up nobody but itself for
+/// as long as there are other turns.
 ///
 /// # Errors
 /// When an option is wrong, or the system has no TLS.
 pub fn open(options: &Options) -> Result<Retry<Client>, SetupError> {
     Ok(Retry::new(Client::new(options)?, options.retry.clone()))
-}
-
-/// Asks for all items, at most `bound` at the same time, and returns the answers in the order of the items. A slow one
-/// holds up nobody but itself.
-pub async fn ask_all<T, A, F: Future<Output = A>>(
-    items: impl IntoIterator<Item = T>,
-    bound: usize,
-    ask: impl Fn(T) -> F,
-) -> Vec<A> {
-    let asked = items.into_iter().enumerate().map(|(place, item)| {
-        let answer = ask(item);
-        async move { (place, answer.await) }
-    });
-    let mut answers: Vec<_> = stream::iter(asked).buffer_unordered(bound.max(1)).collect().await;
-    answers.sort_by_key(|(place, _)| *place);
-    answers.into_iter().map(|(_, answer)| answer).collect()
 }
 
 /// Waits for the answers of registries. All waiting is done by one thread, the caller's; the runtime lives as long as

@@ -64,7 +64,8 @@ impl<R: Registry> Retry<R> {
         F: Future<Output = Result<T, RegistryError>>,
     {
         let mut contradictions = 0;
-        for attempt in 1.. {
+        let mut attempt = 1;
+        loop {
             let error = match ask().await {
                 Ok(answer) => return Ok(answer),
                 Err(error) if attempt >= self.policy.attempts => return Err(error),
@@ -83,8 +84,8 @@ impl<R: Registry> Retry<R> {
                 return Err(error);
             }
             tokio::time::sleep(self.wait(attempt).max(asked.unwrap_or_default())).await;
+            attempt += 1;
         }
-        unreachable!("the loop ends with an answer or an error")
     }
 
     /// The wait after an attempt.

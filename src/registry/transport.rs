@@ -76,10 +76,8 @@ impl Transport {
             .build()
             .or_else(|_| builder().tls_certs_only(authorities).build())
             .map_err(|error| SetupError::System(deepest(&error)))?;
-        let plain = options.plain_http.iter().map(|host| {
-            let url = format!("http://{host}/").parse::<Url>().ok();
-            url.filter(is_host).ok_or_else(|| SetupError::PlainHttp(host.clone()))
-        });
+        let plain = options.plain_http.iter();
+        let plain = plain.map(|host| address("http", host).ok_or_else(|| SetupError::PlainHttp(host.clone())));
         Ok(Self {
             http,
             plain: plain.collect::<Result<_, _>>()?,
@@ -90,11 +88,8 @@ impl Transport {
 
     /// The address of a host, with the scheme that it is spoken to with.
     pub(super) fn address(&self, host: &str) -> Option<Url> {
-        let plain: Url = format!("http://{host}/").parse().ok().filter(is_host)?;
-        match self.is_plain(&plain) {
-            true => Some(plain),
-            false => format!("https://{host}/").parse().ok(),
-        }
+        let plain = address("http", host)?;
+        if self.is_plain(&plain) { Some(plain) } else { address("https", host) }
     }
 
     fn is_plain(&self, url: &Url) -> bool {
@@ -205,14 +200,10 @@ pub(super) fn authority(url: &Url) -> String {
     url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
 }
 
-/// Whether an address is that of a host and says nothing more.
-fn is_host(url: &Url) -> bool {
-    url.has_host() && url.username().is_empty() && url.password().is_none() && url.path() == "/" && is_bare(url)
-}
-
-/// Whether an address has neither a query nor a fragment.
-pub(super) fn is_bare(url: &Url) -> bool {
-    url.query().is_none() && url.fragment().is_none()
+/// The address of a host, which may have a port; nothing, where the text says anything else.
+fn address(scheme: &str, host: &str) -> Option<Url> {
+    let url: Url = format!("{scheme}://{host}/").parse().ok()?;
+    (!host.contains(['/', '\\', '?', '#', '@']) && !host.ends_with(':')).then_some(url)
 }
 
 fn failure(url: &Url, error: &reqwest::Error) -> RegistryErrorKind {

@@ -5,8 +5,12 @@
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
+use std::fmt;
+use std::marker::PhantomData;
 
-use serde::Deserialize;
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 use sha2::{Digest as _, Sha256};
 
 use super::Manifest;
@@ -29,9 +33,9 @@ pub struct WireError(pub(super) String);
 struct RawManifest {
     schema_version: u64,
     media_type: Option<String>,
-    config: Option<RawDescriptor>,
-    layers: Option<Vec<RawDescriptor>>,
-    manifests: Option<Vec<RawEntry>>,
+    config: Option<Object<RawDescriptor>>,
+    layers: Option<Vec<Object<RawDescriptor>>>,
+    manifests: Option<Vec<Object<RawEntry>>>,
 }
 
 #[derive(Deserialize)]
@@ -45,10 +49,11 @@ struct RawDescriptor {
 #[derive(Deserialize)]
 struct RawEntry {
     digest: String,
-    platform: Option<RawPlatform>,
+    platform: Option<Object<RawPlatform>>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, Default)]
+#[serde(default)]
 struct RawPlatform {
     os: String,
     architecture: String,
@@ -60,6 +65,27 @@ struct RawTags {
     /// Null in a repository that has lost its last tag; absent in what is no list of tags.
     #[serde(deserialize_with = "Option::deserialize")]
     tags: Option<Vec<String>>,
+}
+
+/// A JSON object. By itself, serde takes a list of values for a struct, too.
+struct Object<T>(T);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct MapOnly<T>(PhantomData<T>);
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for MapOnly<T> {
+            type Value = T;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<T, A::Error> {
+                T::deserialize(MapAccessDeserializer::new(map))
+            }
+        }
+        deserializer.deserialize_map(MapOnly(PhantomData)).map(Self)
+    }
 }
 
 #[derive(Clone, Copy, PartialEq)]
@@ -94,8 +120,8 @@ pub fn parse_manifest(bytes: &[u8], content_type: Option<&str>) -> Result<Manife
         return Err(WireError(format!("its content is not what its type says, `{}`", shortened(other))));
     }
     let mut platforms = BTreeMap::new();
-    for entry in entries {
-        let Some(platform) = entry.platform.as_ref().and_then(platform) else { continue };
+    for Object(entry) in entries {
+        let Some(platform) = entry.platform.and_then(|Object(raw)| platform(&raw)) else { continue };
         let digest = entry.digest.parse::<Digest>().map_err(|_| {
             let (platform, digest) = (shortened(platform.as_str()), shortened(&entry.digest));
             WireError(format!("its entry for {platform} has no SHA-256 digest, but `{digest}`"))
@@ -162,7 +188,8 @@ fn is_tag(text: &str) -> bool {
 
 /// JSON of a form. The error says where and not what: foreign text does not reach the terminal.
 fn json<'a, T: Deserialize<'a>>(bytes: &'a [u8], what: &str) -> Result<T, WireError> {
-    serde_json::from_slice(bytes).map_err(|error| match bytes.trim_ascii_start().first() {
+    let object = serde_json::from_slice(bytes).map(|Object(read)| read);
+    object.map_err(|error| match bytes.trim_ascii_start().first() {
         Some(b'<') => WireError(format!("it is a web page and no {what}")),
         None => WireError(format!("it is empty and no {what}")),
         _ => WireError(format!("it is no {what} (line {}, column {})", error.line(), error.column())),

@@ -5,33 +5,38 @@ use std::sync::Arc;
 use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet};
 
 use super::place::{LONGEST_LINE, Texts, boundary, position};
-use crate::diag::{Diagnostic, Severity};
+use crate::diag::{Code, Diagnostic, Severity};
 
 /// Findings in order of their place. What several layers share, because it is a mistake in a file that they
 /// import, is told once.
 pub fn sorted(mut findings: Vec<Diagnostic>) -> Vec<Diagnostic> {
-    let key = |finding: &Diagnostic| {
-        let start = finding.labels.first().map_or(0, |label| label.span.start);
-        (finding.main_file().unwrap_or_default().to_owned(), start, finding.code, finding.message.clone())
-    };
-    findings.sort_by_cached_key(key);
+    findings.sort_by(|a, b| place(a).cmp(&place(b)));
     let mut told: Vec<Diagnostic> = Vec::with_capacity(findings.len());
     for finding in findings {
-        match told.last_mut() {
-            Some(last) if is_same(last, &finding) => {
-                if last.layer != finding.layer {
-                    last.layer = None;
+        let nearby = told.iter_mut().rev().take_while(|other| place(other) == place(&finding));
+        match nearby.into_iter().find(|other| is_same(other, &finding)) {
+            Some(same) => {
+                if same.layer != finding.layer {
+                    same.layer = None;
                 }
             }
-            _ => told.push(finding),
+            None => told.push(finding),
         }
     }
     told
 }
 
+/// What findings are sorted by.
+fn place(finding: &Diagnostic) -> (&str, usize, Code, &str) {
+    let start = finding.labels.first().map_or(0, |label| label.span.start);
+    (finding.main_file().unwrap_or_default(), start, finding.code, &finding.message)
+}
+
 /// Whether two findings differ at most in the layer that they were found by.
 fn is_same(a: &Diagnostic, b: &Diagnostic) -> bool {
-    a.code == b.code && a.message == b.message && a.labels == b.labels && a.file == b.file && a.help == b.help
+    let Diagnostic { code, severity, message, file, layer: _, field, labels, notes, help } = a;
+    (code, severity, message, file, field) == (&b.code, &b.severity, &b.message, &b.file, &b.field)
+        && (labels, notes, help) == (&b.labels, &b.notes, &b.help)
 }
 
 /// A severity as a word.
@@ -41,6 +46,14 @@ pub fn severity(severity: Severity) -> &'static str {
         Severity::Warning => "warning",
         Severity::Error => "error",
     }
+}
+
+/// What a finding says, without its places: the message, then facts and what to do, each in a line.
+pub fn message(finding: &Diagnostic) -> String {
+    let mut message = finding.message.clone();
+    finding.notes.iter().for_each(|note| message.push_str(&format!("\nnote: {note}")));
+    finding.help.iter().for_each(|help| message.push_str(&format!("\nhelp: {help}")));
+    message
 }
 
 /// A finding for people.

@@ -65,9 +65,9 @@ fn heading(report: &CascadeReport<'_>) -> String {
 fn minutes(estimate: &Estimate<'_>) -> String {
     let least = if estimate.is_complete() { "About" } else { "At least" };
     let mut text = format!(
-        "{least} {} of one machine; {} where as many machines as can be used build at the same time.",
+        "{least} {} of building; {} from start to end where each layer starts as soon as its parents are there.",
         plural(estimate.machine_min, "minute"),
-        estimate.wall_min,
+        plural(estimate.wall_min, "minute"),
     );
     if !estimate.is_complete() {
         let names: Vec<String> = estimate.without_figure.iter().map(|name| code(name.as_str())).collect();

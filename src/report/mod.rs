@@ -5,6 +5,7 @@ pub mod catalog;
 pub mod diagnostics;
 pub mod drawing;
 pub mod explanation;
+pub mod github;
 pub mod graph;
 pub mod json;
 pub mod markdown;
@@ -12,6 +13,7 @@ pub mod pins;
 pub mod pipeline;
 pub mod place;
 pub mod reason;
+pub mod sarif;
 pub mod update;
 
 use std::collections::BTreeMap;

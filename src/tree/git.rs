@@ -242,3 +242,35 @@ impl Drop for Running {
 pub fn repository(root: &Path) -> Option<&Path> {
     root.ancestors().find(|folder| folder.join(".git").exists())
 }
+
+/// The paths that the next commit changes, removed ones too: separated by NUL, relative to the repository's root.
+///
+/// # Errors
+/// When the folder does not lie in a git repository, or git can't be run.
+pub fn staged(root: &Path) -> Result<Vec<u8>, RevisionError> {
+    // Outside of a repository, `git diff` answers with all its options.
+    let mut command = process::git(root);
+    command.args(["rev-parse", "--is-inside-work-tree"]);
+    process::output(command)?;
+    let mut command = process::git(root);
+    // Both names of what was renamed, and no setting of the user's that changes the form of the answer.
+    command.args(["diff", "--cached", "--name-only", "-z", "--no-renames", "--no-relative", "--no-ext-diff"]);
+    Ok(process::output(command)?)
+}
+
+/// Branches and tags, each with what it is; at most so many, in git's order.
+///
+/// # Errors
+/// When the folder does not lie in a git repository, or git can't be run.
+pub fn references(folder: &Path, most: usize) -> Result<Vec<(String, &'static str)>, RevisionError> {
+    let mut command = process::git(folder);
+    command.args(["for-each-ref", "--format=%(refname)", &format!("--count={most}")]);
+    command.args(["refs/heads", "refs/tags", "refs/remotes"]);
+    let listing = process::output(command)?;
+    let kinds = [("refs/heads/", "branch"), ("refs/tags/", "tag"), ("refs/remotes/", "remote branch")];
+    let named = |line: &str| {
+        let (name, kind) = kinds.iter().find_map(|(prefix, kind)| Some((line.strip_prefix(prefix)?, kind)))?;
+        Some((name.to_owned(), *kind))
+    };
+    Ok(String::from_utf8_lossy(&listing).lines().filter_map(named).collect())
+}

@@ -8,8 +8,24 @@ use lamina::diag::Code;
 
 use crate::workshop::{RUST, Workshop};
 
-const COMMANDS: [&str; 10] =
-    ["cascade", "why", "validate", "explain", "list", "show", "graph", "adr", "axioms", "schema"];
+const COMMANDS: [&str; 16] = [
+    "cascade",
+    "why",
+    "validate",
+    "explain",
+    "lock",
+    "outdated",
+    "update",
+    "list",
+    "show",
+    "graph",
+    "adr",
+    "axioms",
+    "schema",
+    "completions",
+    "man",
+    "help",
+];
 
 fn ask(args: &[&str]) -> crate::workshop::Run {
     // None of these questions needs a catalog.

@@ -187,12 +187,15 @@ fn nothing_is_left_to_do_and_nothing_is_unwrapped() {
 }
 
 #[test]
-fn nickel_and_petgraph_stay_in_their_rooms() {
+fn libraries_stay_in_their_rooms() {
     for (name, home) in [
         ("nickel_lang_core", "catalog"),
         ("petgraph", "graph"),
         ("parse_dockerfile", "dockerfile"),
         ("clap", "commands"),
+        ("reqwest", "registry"),
+        ("rustls", "registry"),
+        ("tokio", "registry"),
     ] {
         for (path, text) in sources() {
             let uses = Regex::new(&format!(r"(?m)^[^/\n]*\b{name}::")).unwrap();

@@ -148,7 +148,7 @@ fn a_deep_value_is_ended() {
 #[test]
 fn what_is_only_large_evaluates() {
     let parentheses = format!("{}\"a\"{}", "(".repeat(10_000), ")".repeat(10_000));
-    let fold = "std.to_string (std.array.fold_left (fun a b => a + b) 0 (std.array.range 0 10000))";
+    let fold = "std.to_string (std.array.fold_left (fun a b => a + b) 0 (std.array.range 0 3000))";
     survive(&[
         ("parentheses", docs("parentheses", &parentheses), &["dockerfile-missing"]),
         ("fold", docs("fold", fold), &["dockerfile-missing"]),

@@ -231,6 +231,40 @@ fn without_a_network_only_what_needs_it_fails() {
 }
 
 #[test]
+fn tags_of_two_variants_move_together_where_one_text_says_both() {
+    let Some(namespace) = Namespace::new() else { return };
+    for tag in ["1.97.1-slim", "1.98.0-slim", "1.97.1-full", "1.98.0-full"] {
+        namespace.push("rust", tag, tag);
+    }
+    let shop = catalog(&namespace);
+    shop.replace(
+        "catalog/catalog.ncl",
+        "    runtime |",
+        &format!("    full = \"{}:%{{rust.version}}-full\",\n    runtime |", namespace.image("rust")),
+    );
+    shop.replace(
+        "layers/wasm/workflow.ncl",
+        "build_base = { layer = \"rust\" }",
+        "build_base = { image = catalog.images.full }",
+    );
+    shop.run(["lock"]).any_stderr().answer(0);
+    let update = shop.run(["update", "--tags", "--format", "json"]).json(0);
+    let moves: Vec<(&str, &str)> = update["moves"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|moved| {
+            let tag = |field: &str| {
+                moved[field].as_str().unwrap().rsplit_once("/rust:").unwrap().1.split_once('@').unwrap().0
+            };
+            (tag("old"), tag("new"))
+        })
+        .collect();
+    assert_eq!(moves, [("1.97.1-full", "1.98.0-full"), ("1.97.1-slim", "1.98.0-slim")]);
+    shop.run(["lock", "--check", "--online"]).any_stderr().answer(0);
+}
+
+#[test]
 fn an_image_that_nobody_names_is_no_argument() {
     let shop = Workshop::new();
     shop.layer("rust", crate::workshop::RUST);

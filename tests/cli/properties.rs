@@ -163,6 +163,7 @@ impl Spec {
             config_files: Vec::new(),
             layers: self.layers.iter().map(|layer| (layer.name.clone(), loaded(layer))).collect(),
             broken: BTreeSet::new(),
+            broken_imports: BTreeMap::new(),
             adrs: Vec::new(),
             axioms: Vec::new(),
             decision_files: BTreeSet::new(),
@@ -311,6 +312,12 @@ proptest! {
             // Where all layers weigh the same, the longest way passes through each wave once.
             prop_assert_eq!(graph.heaviest_path(&set, |_| 3), 3 * waves.len() as u64);
             let wave = |name: &LayerName| waves.iter().position(|wave| wave.contains(&name)).unwrap();
+            // A job that waits for what it needs starts in the wave of its layer.
+            let needs = graph.needs(&set);
+            prop_assert_eq!(needs.keys().copied().collect::<BTreeSet<_>>(), set.iter().collect::<BTreeSet<_>>());
+            for (name, before) in &needs {
+                prop_assert_eq!(wave(name), before.iter().map(|name| wave(name) + 1).max().unwrap_or(0));
+            }
             for parent in &set {
                 // Also where the way from one to the other leads through layers outside of the set.
                 for child in spec.reachable(&BTreeSet::from([parent.clone()])) {

@@ -93,6 +93,8 @@ fn the_command_prints_the_schemas_and_their_names() {
     let names: Vec<&str> = SHAPES.iter().map(|shape| shape.name).collect();
     let listed = shop.run(["schema"]).answer(0);
     assert_eq!(listed.lines().map(|line| line.split_once("  ").unwrap().0).collect::<Vec<_>>(), names);
+    let page = fs::read_to_string(manifest_folder().join("docs/commands.md")).unwrap();
+    assert!(page.contains(&format!("$ lamina schema\n{listed}```")), "docs/commands.md lists other schemas");
     let json = shop.run(["schema", "--format", "json"]).json(0);
     for (shape, named) in SHAPES.iter().zip(json["schemas"].as_array().unwrap()) {
         assert_eq!((&named["schema"], &named["id"]), (&shape.name.into(), &shape.id().into()));
@@ -177,6 +179,9 @@ fn fresh_answers_keep_their_schemas() {
     ] {
         check(expected, &real, args, 0);
     }
+    // What GitHub reads has a schema as well.
+    let matrix = real.run(["cascade", "--changed", "rust", "--format", "github-matrix"]).any_stderr().json(0);
+    assert_eq!(claimed(&validators, "github-matrix", &matrix), "cascade-github-matrix");
     // A catalog with all that an answer about changes can say.
     let shop = Workshop::new();
     shop.layer("base", RUST).layer("old", RUST).layer_with("app", "base", "build.args.A = \"1\",");

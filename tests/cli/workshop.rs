@@ -324,6 +324,16 @@ impl Run {
         }
     }
 
+    /// Stdout, however the run ended.
+    pub fn any_code(self) -> String {
+        self.stdout
+    }
+
+    /// The exit code alone; none after a signal.
+    pub fn exit_code(self) -> Option<i32> {
+        self.code
+    }
+
     /// Exit code, stdout and stderr in one text, with fingerprints taken out.
     #[track_caller]
     pub fn snapshot(self) -> String {

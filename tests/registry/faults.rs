@@ -169,8 +169,10 @@ fn a_server_that_stalls_is_given_up() {
         let options = Options { timeout: Duration::from_millis(300), retry: quick(2), ..plain(&[&server.host]) };
         let error = manifest(&options, &image(&server.host, "a/b:1")).unwrap_err();
         assert!(error.to_string().ends_with("can't be reached: no answer within 0.3 s"), "{error}");
-        assert_eq!(server.asked().len(), 2);
     }
+    let server = Server::start(|_, number| if number == 0 { Reply::silence() } else { served(good()) });
+    let options = Options { timeout: Duration::from_secs(3), ..plain(&[&server.host]) };
+    assert_eq!(manifest(&options, &image(&server.host, "a/b:1")).unwrap(), truth(), "it is asked again");
 }
 
 #[test]
@@ -182,7 +184,7 @@ fn a_host_that_is_not_there_is_named() {
     // The listener ends with the server, a moment later.
     while std::net::TcpStream::connect(&host).is_ok() {}
     let error = manifest(&plain(&[&host]), &image(&host, "a/b:1")).unwrap_err();
-    assert_eq!(error.host, host);
+    assert_eq!(*error.host, *host);
     assert!(error.to_string().contains("can't be reached: Connection refused"), "{error}");
 }
 
@@ -245,7 +247,12 @@ proptest! {
     fn no_sequence_of_faults_gives_a_wrong_manifest(faults in prop::collection::vec(fault(), 0..6)) {
         let sequence = faults.clone();
         let server = Server::start(move |_, number| sequence.get(number).map_or(served(good()), |fault| fault.reply()));
-        let options = Options { timeout: Duration::from_millis(400), ..plain(&[&server.host]) };
+        let mut options = plain(&[&server.host]);
+        // A busy machine may take that long for a good answer, too.
+        let is_hasty = faults.iter().any(|fault| matches!(fault, Fault::Stall(_)));
+        if is_hasty {
+            options.timeout = Duration::from_millis(400);
+        }
         let answer = manifest(&options, &image(&server.host, "a/b:1"));
         prop_assert!(server.asked().len() <= 4);
         match answer {
@@ -253,7 +260,7 @@ proptest! {
             Err(error) => {
                 let lasting = |fault: &Fault| !matches!(fault, Fault::Status(429 | 500..) | Fault::Torn(_));
                 let first = faults.iter().position(|fault| matches!(fault, Fault::None)).unwrap_or(faults.len());
-                let passes = first < 4 && !faults[..first].iter().any(lasting);
+                let passes = !is_hasty && first < 4 && !faults[..first].iter().any(lasting);
                 prop_assert!(!passes, "{error}");
             }
         }

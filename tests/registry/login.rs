@@ -1,8 +1,8 @@
 //! Logins as Docker and podman keep them, at a real registry that wants one.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
+use std::process::Command;
 use std::time::Duration;
 
 use base64::Engine;
@@ -54,9 +54,11 @@ impl Setting {
 
     /// A credential helper in sh.
     fn helper(&self, name: &str, script: &str) {
-        let path = self.path(&format!("docker-credential-{name}"));
-        fs::write(&path, format!("#!/bin/sh\n{script}\n")).unwrap();
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+        let (text, program) = (self.path("script"), self.path(&format!("docker-credential-{name}")));
+        fs::write(&text, format!("#!/bin/sh\n{script}\n")).unwrap();
+        // Written here, it might still be open for writing in a process that another test has just forked.
+        let installed = Command::new("install").args(["-m", "755"]).args([text, program]).status().unwrap();
+        assert!(installed.success());
     }
 
     fn options(&self, logins: Logins) -> Options {
@@ -235,8 +237,8 @@ fn a_credential_helper_that_hangs_is_ended_with_all_that_it_started() {
     for script in ["sleep 600 & echo $! > PID; wait", "sleep 600 & echo $! > PID"] {
         setting.helper("hangs", &script.replace("PID", &pid.display().to_string()));
         let config = setting.docker(&json!({"credsStore": "hangs"}).to_string());
-        let why = setting.unreadable(Logins { deadline: Duration::from_secs(1), ..config });
-        assert!(why.ends_with("its credential helper `docker-credential-hangs` was not done after 1 s"), "{why}");
+        let why = setting.unreadable(Logins { deadline: Duration::from_secs(3), ..config });
+        assert!(why.ends_with("its credential helper `docker-credential-hangs` was not done after 3 s"), "{why}");
         let sleeper: i32 = fs::read_to_string(&pid).unwrap().trim().parse().unwrap();
         assert!(is_over(sleeper), "{sleeper} still runs");
     }

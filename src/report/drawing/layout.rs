@@ -91,11 +91,11 @@ pub fn layout(drawing: &Drawing) -> Layout {
     }
     let mut heights = stack(&slots);
     for _ in 0..SWEEPS {
-        for column in 1..columns {
-            order(&mut slots[column], &before, &mut heights);
+        for column in slots.iter_mut().skip(1) {
+            order(column, &before, &mut heights);
         }
-        for column in (0..columns.saturating_sub(1)).rev() {
-            order(&mut slots[column], &behind, &mut heights);
+        for column in slots.iter_mut().rev().skip(1) {
+            order(column, &behind, &mut heights);
         }
     }
     place(drawing, &slots, &ways)

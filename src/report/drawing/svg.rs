@@ -7,7 +7,7 @@ use super::{Drawing, role};
 use crate::model::EdgeKind;
 
 /// Colours follow the page's scheme; what changed differs by its border and weight too, not by colour alone.
-const STYLE: &str = "\
+const STYLE: &str = r#"
   svg { color-scheme: light dark; }
   text { font: 13px ui-monospace, 'SFMono-Regular', 'DejaVu Sans Mono', monospace; fill: #1f2328; }
   rect { fill: #f6f8fa; stroke: #59636e; }
@@ -26,7 +26,7 @@ const STYLE: &str = "\
     path { stroke: #9198a1; }
     #head path { fill: #9198a1; }
   }
-";
+"#;
 
 /// The drawing as SVG.
 pub fn svg(drawing: &Drawing) -> String {
@@ -35,7 +35,7 @@ pub fn svg(drawing: &Drawing) -> String {
     let mut text = format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width} {height}\" width=\"{width}\" \
          height=\"{height}\" role=\"img\" aria-labelledby=\"title description\">\n\
-         <title id=\"title\">{}</title>\n<desc id=\"description\">{}</desc>\n<style>\n{STYLE}</style>\n",
+         <title id=\"title\">{}</title>\n<desc id=\"description\">{}</desc>\n<style>{STYLE}</style>\n",
         escaped(&drawing.title),
         escaped(&description(drawing)),
     );
@@ -77,6 +77,7 @@ fn edges(drawing: &Drawing, layout: &Layout, text: &mut String) {
         for (at, (x, y)) in way.iter().enumerate() {
             let _ = match at.checked_sub(1).map(|before| way[before]) {
                 None => write!(path, "M{} {}", number(*x), number(*y)),
+                Some(before) if before == (*x, *y) => Ok(()),
                 Some((_, before)) if (before - y).abs() < 0.05 => write!(path, "H{}", number(*x)),
                 Some((before, other)) => {
                     let middle = number(f64::midpoint(before, *x));

@@ -27,6 +27,9 @@ pub struct Validate<'a> {
     layers: usize,
     /// With `--check-dag` and without errors: the order of building, the names by wave; else empty.
     waves: Vec<Vec<&'a str>>,
+    /// With `--changed` or `--staged`: how many findings are not told, which `errors` and `warnings` do not count.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    left_out: Option<LeftOut>,
 }
 
 /// One finding.
@@ -129,6 +132,15 @@ pub struct Explain {
     checks: Vec<&'static str>,
 }
 
+/// How many findings are not told.
+#[derive(Debug, Serialize, JsonSchema)]
+struct LeftOut {
+    /// Errors among them.
+    errors: usize,
+    /// Warnings among them.
+    warnings: usize,
+}
+
 impl Answer for Validate<'_> {
     const NAME: &'static str = "validate";
 }
@@ -148,13 +160,15 @@ impl Answer for ValidateExplain {
 }
 
 impl<'a> Validate<'a> {
-    /// The findings of the checks that ran, about so many layers, and the waves where they were asked for.
+    /// The findings of the checks that ran, about so many layers, and the waves where they were asked for. `left_out` is
+    /// how many errors and warnings are not among the findings.
     pub fn new(
         ran: &[&'static Check],
         findings: &'a [Diagnostic],
         texts: &Texts<'_>,
         layers: usize,
         waves: &[Vec<&'a LayerName>],
+        left_out: Option<(usize, usize)>,
     ) -> Self {
         let number = |wanted| findings.iter().filter(|finding| finding.severity == wanted).count();
         Self {
@@ -164,6 +178,7 @@ impl<'a> Validate<'a> {
             warnings: number(diag::Severity::Warning),
             layers,
             waves: words::waves(waves),
+            left_out: left_out.map(|(errors, warnings)| LeftOut { errors, warnings }),
         }
     }
 }

@@ -15,12 +15,14 @@ use super::pins::{Lock, Outdated};
 use super::update::Update;
 use super::why::Why;
 use super::{Answer, VERSION};
+use crate::report::pipeline::github::Matrices;
 
 /// All answers, by the name of their schema.
 pub static SHAPES: &[Shape] = &[
     Shape::of::<Adrs<'_>>(),
     Shape::of::<Axioms<'_>>(),
     Shape::of::<Cascade<'_>>(),
+    Shape::foreign::<Matrices>("cascade-github-matrix"),
     Shape::of::<Explain>(),
     Shape::of::<Graph<'_>>(),
     Shape::of::<List<'_>>(),
@@ -49,7 +51,7 @@ impl Shape {
         Self { name: A::NAME, schema: with_head::<A> }
     }
 
-    /// A shape that another program asks for: without the two fields that lamina's own answers begin with.
+    /// A shape that another program asks for, without the two fields that all other answers begin with.
     pub const fn foreign<T: JsonSchema>(name: &'static str) -> Self {
         Self { name, schema: schema::<T> }
     }

@@ -8,8 +8,11 @@ use serde::Serialize;
 use super::Answer;
 use super::words::waves;
 use crate::cascade::Estimate;
+use crate::lock;
+use crate::model::{Digest, ImageRef};
 use crate::report::reason;
-use crate::report::update::{self, UpdateReport};
+use crate::report::update::UpdateReport;
+use crate::snapshot::Snapshot;
 
 /// What an update moves, and what that makes stale.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -35,10 +38,10 @@ pub struct Update<'a> {
 struct Move<'a> {
     /// The image as people write it.
     image: String,
-    /// Its pin before, in full: `REGISTRY/REPOSITORY:TAG@DIGEST`.
-    old: String,
-    /// Its pin after.
-    new: String,
+    /// Its pin before, in full: `REGISTRY/REPOSITORY:TAG@DIGEST`; null for an image that is new.
+    old: Option<String>,
+    /// Its pin after; null for an image that goes.
+    new: Option<String>,
     /// The manifests of the new index by platform; empty for a single manifest.
     platforms: BTreeMap<&'a str, &'a str>,
 }
@@ -72,31 +75,35 @@ impl Answer for Update<'_> {
 impl<'a> Update<'a> {
     /// What a report on an update has to say.
     pub fn new(report: &'a UpdateReport<'a>) -> Self {
-        let numbered = report.waves.iter().zip(1..);
+        let cascade = &report.cascade;
+        let numbered = cascade.waves.iter().zip(1..);
         let stale = numbered.flat_map(|(names, wave)| names.iter().map(move |name| (wave, *name)));
         let stale = stale.map(|(wave, name)| {
-            let reason = reason::chain(report.cascade, name, false);
+            let reason = reason::chain(cascade.cascade, name, false);
             Stale { layer: name.as_str(), wave, reason }
         });
         Self {
             lock: report.lock,
             dry_run: report.dry_run,
-            moves: report.moves.iter().map(Move::new).collect(),
+            moves: report.moves.iter().map(|moved| Move::new(moved, cascade.snapshot)).collect(),
             files: &report.files,
             affected: stale.collect(),
-            waves: waves(report.waves),
+            waves: waves(cascade.waves),
             expected: Expected::new(&report.estimate),
         }
     }
 }
 
 impl<'a> Move<'a> {
-    fn new(a: &'a update::Move) -> Self {
+    fn new(moved: &lock::Move<'_>, after: &'a Snapshot) -> Self {
+        let pin = |(image, digest): (&ImageRef, &Digest)| format!("{image}@{digest}");
+        let locked = moved.new.and_then(|(image, _)| after.lock.get(image));
+        let platforms = locked.into_iter().flat_map(|locked| &locked.platforms);
         Self {
-            image: a.old.familiar(),
-            old: format!("{}@{}", a.old, a.old_digest),
-            new: format!("{}@{}", a.new, a.locked.digest),
-            platforms: a.locked.platforms.iter().map(|(at, digest)| (at.as_str(), digest.as_str())).collect(),
+            image: moved.old.or(moved.new).map(|(image, _)| image.familiar()).unwrap_or_default(),
+            old: moved.old.map(pin),
+            new: moved.new.map(pin),
+            platforms: platforms.map(|(at, digest)| (at.as_str(), digest.as_str())).collect(),
         }
     }
 }

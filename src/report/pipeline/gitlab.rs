@@ -83,7 +83,7 @@ const BUILD: &str = r#".lamina-build:
       done <<END
       $LAMINA_SECRETS
       END
-      docker buildx build --progress=plain --push "$@"
+      docker buildx build --progress=plain --push "$@" -- "$LAMINA_CONTEXT"
 "#;
 
 const NOTHING: &str = r#""nothing to build":
@@ -152,11 +152,12 @@ fn job(step: &Step<'_>, wave: usize, text: &mut String) -> Result<(), LineBreak>
     if let Some(argument) = arguments.iter().find(|argument| argument.contains(['\n', '\r', '\0'])) {
         return Err(LineBreak { layer: layer.name.clone(), argument: argument.clone() });
     }
+    variable("LAMINA_CONTEXT", &quoted(layer.build.context.as_str()), text);
     variable("LAMINA_ARGUMENTS", &lines(&arguments), text);
     Ok(())
 }
 
-/// What `docker buildx build` gets, but for secrets.
+/// What `docker buildx build` gets, but for secrets and the context.
 fn arguments(step: &Step<'_>) -> Vec<String> {
     let build = &step.recipe.layer.build;
     let platforms: Vec<&str> = build.platforms.iter().map(|platform| platform.as_str()).collect();
@@ -166,8 +167,6 @@ fn arguments(step: &Step<'_>) -> Vec<String> {
     }
     arguments.extend(build.target.as_ref().map(|target| format!("--target={target}")));
     arguments.extend(step.recipe.build_args().map(|arg| format!("--build-arg={arg}")));
-    arguments.push("--".to_owned());
-    arguments.push(build.context.to_string());
     arguments
 }
 
@@ -202,14 +201,13 @@ fn quoted(text: &str) -> String {
     quoted
 }
 
-/// Texts as the lines of a double-quoted scalar, each in a line of the file.
+/// Texts as the lines of a double-quoted scalar, each in a line of the file, where blanks in front don't count: all of
+/// them are options, and begin with a dash.
 fn lines(texts: &[String]) -> String {
     let mut scalar = String::from("\"\\\n");
     for (at, text) in texts.iter().enumerate() {
         let quoted = quoted(text);
         let inner = &quoted[1..quoted.len() - 1];
-        // Blanks at the beginning of a line of the file don't count, and arguments may begin with one.
-        let inner = if inner.starts_with([' ', '\t']) { format!("\\{inner}") } else { inner.to_owned() };
         let end = if at + 1 == texts.len() { "\"" } else { "\\n\\\n" };
         let _ = write!(scalar, "        {inner}{end}");
     }

@@ -56,7 +56,12 @@ impl<'a> Pipeline<'a> {
         let waves = report.waves.iter().map(|wave| wave.iter().filter_map(|name| step(name)).collect()).collect();
         // The same mistake in the catalog stands in the way of all layers.
         findings.dedup();
-        if findings.is_empty() { Ok(Self { waves, estimate: Estimate::of(snapshot, &set) }) } else { Err(findings) }
+        if findings.is_empty() {
+            return Ok(Self { waves, estimate: Estimate::of(snapshot, &set) });
+        }
+        // Where layers have no fingerprint, the reason why is told once, and not that it is so for each of them.
+        let causes = &snapshot.fingerprints().findings;
+        Err(if causes.is_empty() { findings } else { causes.clone() })
     }
 }
 
