@@ -119,6 +119,7 @@ pub fn snapshot(layers: Vec<Layer>, files: BTreeMap<String, Vec<u8>>) -> Snapsho
         config_files: vec![path("catalog/catalog.ncl")],
         layers: layers.into_iter().map(|layer| (layer.name.clone(), loaded(layer))).collect(),
         broken: BTreeSet::new(),
+        broken_imports: BTreeMap::new(),
         adrs: Vec::new(),
         axioms: Vec::new(),
         decision_files: BTreeSet::from([path("adrs/001.ncl")]),

@@ -77,7 +77,10 @@ fn has_places(finding: &Diagnostic, text: &str) {
     for label in finding.labels.iter().filter(|label| label.file == FILE) {
         assert!(text.get(label.span.clone()).is_some(), "{finding:?}");
     }
-    assert!(!finding.message.is_empty() && !finding.message.contains('\n') || finding.code != Code::DockerfileSyntax);
+    assert!(!finding.message.is_empty(), "{finding:?}");
+    // Words of a Dockerfile may be as long as it is; a message about them is not.
+    let is_short = finding.message.len() < 1000 && !finding.message.contains(char::is_control);
+    assert!(finding.code != Code::DockerfileSyntax || is_short, "{finding:?}");
     // Putting a finding into words costs more than all the rest; short texts have the same places.
     if text.len() < 32 {
         diagnostics::text(finding, &|_| Some(Arc::from(text)), false);

@@ -198,3 +198,12 @@ fn a_long_media_type_is_not_shown_as_a_whole() {
             && error.len() < 200
     );
 }
+
+/// Found by fuzzing: the parser quotes what it does not find the end of, or does not know, as a whole.
+#[test]
+fn a_message_about_a_dockerfile_is_one_short_line() {
+    for text in ["FROM a\nRUN <<\u{7}\u{1b}[31m\nx\n".to_owned(), format!("FROM a\n{}\n", "X".repeat(1 << 20))] {
+        let finding = lamina::dockerfile::Dockerfile::parse("Dockerfile", &text).unwrap_err();
+        assert!(!finding.message.contains(char::is_control) && finding.message.len() < 300, "{finding:?}");
+    }
+}
