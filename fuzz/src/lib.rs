@@ -15,8 +15,11 @@ pub mod registry_logins;
 pub mod registry_manifest;
 pub mod tag;
 
-/// The targets by name; each has seeds in `seeds/NAME/`.
-pub const TARGETS: &[(&str, fn(&[u8]))] = &[
+/// A target's name, and what it tries on an input.
+pub type Target = (&'static str, fn(&[u8]));
+
+/// All targets; each has seeds in `seeds/NAME/`.
+pub const TARGETS: &[Target] = &[
     ("cache_entry", cache_entry::run),
     ("change_list", change_list::run),
     ("dockerfile", dockerfile::run),
