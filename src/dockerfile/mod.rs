@@ -103,7 +103,25 @@ impl Dockerfile {
                 found
             })
             .collect();
-        Ok(Self { global_args, stages })
+        let mut dockerfile = Self { global_args, stages };
+        // The parser's places may end within a character, where a comment without a line's end is the end of the file.
+        for span in dockerfile.spans() {
+            span.start = (0..=span.start).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
+            span.end = (span.end..text.len()).find(|at| text.is_char_boundary(*at)).unwrap_or(text.len());
+        }
+        Ok(dockerfile)
+    }
+
+    /// The places of all that has one.
+    fn spans(&mut self) -> impl Iterator<Item = &mut Range<usize>> {
+        let of_stages = self.stages.iter_mut().flat_map(|stage| {
+            let args = stage.args.iter_mut().map(|arg| &mut arg.span);
+            let references =
+                std::iter::once(&mut stage.from).chain(&mut stage.uses).map(|reference| &mut reference.span);
+            let texts = stage.sources.iter_mut().chain(&mut stage.secrets).chain(&mut stage.runs).map(|(_, span)| span);
+            args.chain(references).chain(texts)
+        });
+        self.global_args.iter_mut().map(|arg| &mut arg.span).chain(of_stages)
     }
 
     /// The index of the stage that becomes the image: the target, or the last one.

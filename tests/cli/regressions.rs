@@ -207,3 +207,11 @@ fn a_message_about_a_dockerfile_is_one_short_line() {
         assert!(!finding.message.contains(char::is_control) && finding.message.len() < 300, "{finding:?}");
     }
 }
+
+/// Found by fuzzing: the parser's place of the `ARG` ends within the last character.
+#[test]
+fn a_place_in_a_dockerfile_holds_whole_characters() {
+    let text = "FROM a\nARG A \\\n#é";
+    let dockerfile = lamina::dockerfile::Dockerfile::parse("Dockerfile", text).unwrap();
+    assert!(text.get(dockerfile.stages[0].args[0].span.clone()).is_some(), "{dockerfile:?}");
+}
