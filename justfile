@@ -35,10 +35,16 @@ validate:
 # Measure against the targets of docs/performance.md
 bench:
     cargo bench --locked --bench targets
+    cargo bench --locked --bench registry
 
 # Write a synthetic catalog of LAYERS layers into FOLDER
 synthetic LAYERS FOLDER:
     cargo run --release --locked --example synthetic -- {{LAYERS}} {{FOLDER}}
+
+# Fuzz TARGET until it is stopped, or as OPTIONS say: `just fuzz tag -runs=1000000` (needs cargo-fuzz)
+fuzz TARGET *OPTIONS:
+    mkdir -p fuzz/corpus/{{TARGET}}
+    cargo fuzz run --sanitizer none {{TARGET}} fuzz/corpus/{{TARGET}} fuzz/seeds/{{TARGET}} -- -max_len=4096 {{OPTIONS}}
 
 # Check the licences of all dependencies (needs cargo-deny)
 licences:

@@ -4,6 +4,7 @@
 //! changes. Both are monotone: one more change never removes a layer.
 
 mod estimate;
+mod listed;
 mod paths;
 mod scope;
 mod select;
@@ -11,6 +12,7 @@ mod select;
 use std::collections::{BTreeMap, BTreeSet};
 
 pub use estimate::Estimate;
+pub use listed::listed_paths;
 pub use paths::{Claims, Verdict};
 pub use scope::Scope;
 pub use select::{Only, OnlyError, Selection};

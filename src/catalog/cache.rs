@@ -85,8 +85,24 @@ impl Cache {
         let hex = |bytes: &[u8]| sha256(bytes)[..8].iter().map(|byte| format!("{byte:02x}")).collect::<String>();
         let name = format!("{}-{}.cache", hex(root.as_os_str().as_encoded_bytes()), hex(&key));
         let path = folder.join(name);
-        let (files, entries) = fs::read(&path).ok().and_then(|bytes| decode(&bytes)).unwrap_or_default();
-        Self { path: Some(path), files, entries, ..Self::default() }
+        let known = fs::read(&path).ok().and_then(|bytes| Self::decode(&bytes)).unwrap_or_default();
+        Self { path: Some(path), ..known }
+    }
+
+    /// What a cache's file holds: a SHA-256, and what it is of. `None` where that is not so, or can't be read.
+    pub fn decode(bytes: &[u8]) -> Option<Self> {
+        let (checksum, payload) = bytes.split_at_checked(32)?;
+        if sha256(payload) != checksum {
+            return None;
+        }
+        let Stored { files, shards } = postcard::from_bytes(payload).ok()?;
+        let shard = |shard: &ByteBuf| postcard::from_bytes::<Vec<(Job, Entry)>>(shard).ok();
+        let decoded: Vec<Vec<(Job, Entry)>> = shards.par_iter().map(shard).collect::<Option<_>>()?;
+        let mut entries: HashMap<Job, Vec<Arc<Entry>>> = HashMap::with_capacity(decoded.iter().map(Vec::len).sum());
+        for (job, entry) in decoded.into_iter().flatten() {
+            entries.entry(job).or_default().push(Arc::new(entry));
+        }
+        Some(Self { files, entries, ..Self::default() })
     }
 
     /// Compares the files that entries were computed from with those of today, which `hash_of` gives.
@@ -155,54 +171,41 @@ impl Cache {
         let folder = path.parent().ok_or(io::ErrorKind::NotFound)?;
         fs::create_dir_all(folder)?;
         let mut file = tempfile::NamedTempFile::new_in(folder)?;
-        file.write_all(&encode(&self.files, &self.entries).map_err(io::Error::other)?)?;
+        file.write_all(&self.encode()?)?;
         file.persist(path).map_err(|error| error.error)?;
         self.changed = false;
         Ok(())
     }
-}
 
-fn encode(files: &[(RelPath, Hash)], entries: &HashMap<Job, Vec<Arc<Entry>>>) -> postcard::Result<Vec<u8>> {
-    // Contents that no entry was computed from any more are left behind, so the others get new numbers.
-    let mut kept = Vec::new();
-    let mut numbers: HashMap<u32, u32> = HashMap::new();
-    let mut renumber = |old: &u32| {
-        *numbers.entry(*old).or_insert_with(|| {
-            // A number without a content stays one: its entry is never found.
-            let Some(file) = files.get(*old as usize) else { return u32::MAX };
-            kept.push(file.clone());
-            u32::try_from(kept.len() - 1).unwrap_or(u32::MAX)
-        })
-    };
-    let mut all = Vec::new();
-    for (job, versions) in entries {
-        for entry in versions {
-            let imports: Vec<u32> = entry.imports.iter().map(&mut renumber).collect();
-            // The encoding has no names: this is an `Entry` with other numbers.
-            all.push((job, (entry.hash, imports, &entry.record, &entry.spans)));
+    /// The bytes of the cache's file, for [`Cache::decode`].
+    ///
+    /// # Errors
+    /// None that is known: writing into memory does not fail.
+    pub fn encode(&self) -> io::Result<Vec<u8>> {
+        // Contents that no entry was computed from any more are left behind, so the others get new numbers.
+        let mut kept = Vec::new();
+        let mut numbers: HashMap<u32, u32> = HashMap::new();
+        let mut renumber = |old: &u32| {
+            *numbers.entry(*old).or_insert_with(|| {
+                // A number without a content stays one: its entry is never found.
+                let Some(file) = self.files.get(*old as usize) else { return u32::MAX };
+                kept.push(file.clone());
+                u32::try_from(kept.len() - 1).unwrap_or(u32::MAX)
+            })
+        };
+        let mut all = Vec::new();
+        for (job, versions) in &self.entries {
+            for entry in versions {
+                let imports: Vec<u32> = entry.imports.iter().map(&mut renumber).collect();
+                // The encoding has no names: this is an `Entry` with other numbers.
+                all.push((job, (entry.hash, imports, &entry.record, &entry.spans)));
+            }
         }
+        let shards = all.par_chunks(SHARD).map(|shard| postcard::to_allocvec(shard).map(ByteBuf::from));
+        let shards = shards.collect::<postcard::Result<_>>().map_err(io::Error::other)?;
+        let payload = postcard::to_allocvec(&Stored { files: kept, shards }).map_err(io::Error::other)?;
+        let mut bytes = sha256(&payload).to_vec();
+        bytes.extend(payload);
+        Ok(bytes)
     }
-    let shards = all.par_chunks(SHARD).map(|shard| postcard::to_allocvec(shard).map(ByteBuf::from));
-    let shards = shards.collect::<postcard::Result<_>>()?;
-    let payload = postcard::to_allocvec(&Stored { files: kept, shards })?;
-    let mut bytes = sha256(&payload).to_vec();
-    bytes.extend(payload);
-    Ok(bytes)
-}
-
-type Decoded = (Vec<(RelPath, Hash)>, HashMap<Job, Vec<Arc<Entry>>>);
-
-fn decode(bytes: &[u8]) -> Option<Decoded> {
-    let (checksum, payload) = bytes.split_at_checked(32)?;
-    if sha256(payload) != checksum {
-        return None;
-    }
-    let Stored { files, shards } = postcard::from_bytes(payload).ok()?;
-    let shard = |shard: &ByteBuf| postcard::from_bytes::<Vec<(Job, Entry)>>(shard).ok();
-    let decoded: Vec<Vec<(Job, Entry)>> = shards.par_iter().map(shard).collect::<Option<_>>()?;
-    let mut entries: HashMap<Job, Vec<Arc<Entry>>> = HashMap::with_capacity(decoded.len() * SHARD);
-    for (job, entry) in decoded.into_iter().flatten() {
-        entries.entry(job).or_default().push(Arc::new(entry));
-    }
-    Some((files, entries))
 }

@@ -279,9 +279,10 @@ fn is_copied(source: &RelPath, paths: &[&str]) -> bool {
     if paths.iter().any(|path| folder(path)) {
         return true;
     }
-    let glob = GlobBuilder::new(source.as_str()).literal_separator(true).build().map(|glob| glob.compile_matcher());
-    let matches = |path: &&str| {
-        glob.as_ref().is_ok_and(|glob| std::path::Path::new(path).ancestors().any(|part| glob.is_match(part)))
-    };
-    source.as_str().contains(['*', '?', '[']) && paths.iter().any(matches)
+    if !source.as_str().contains(['*', '?', '[']) {
+        return false;
+    }
+    let Ok(glob) = GlobBuilder::new(source.as_str()).literal_separator(true).build() else { return false };
+    let glob = glob.compile_matcher();
+    paths.iter().any(|path| std::path::Path::new(path).ancestors().any(|part| glob.is_match(part)))
 }

@@ -7,7 +7,7 @@ use std::path::{Component, Path};
 use super::context::Context;
 use super::error::CommandError;
 use super::exit::Exit;
-use crate::cascade::{Claims, Verdict};
+use crate::cascade::{Claims, Verdict, listed_paths};
 use crate::catalog::{ADRS, LAYERS, SCHEMAS};
 use crate::model::{Change, EdgeKind, ImageRef, LayerName, RelPath};
 use crate::report::cascade::Unaffecting;
@@ -123,8 +123,7 @@ impl<'a> Changes<'a> {
         below(&resolved).or_else(|| below(&absolute))
     }
 
-    /// Reads a list of paths as git prints it: a path a line, quoted where it has special characters, or separated
-    /// by NUL.
+    /// Reads a list of paths as git prints it.
     fn add_list(&mut self) -> Result<(), CommandError> {
         let error =
             |cause: &dyn std::fmt::Display| CommandError::failure("the list of changes on stdin can't be read", cause);
@@ -139,17 +138,10 @@ impl<'a> Changes<'a> {
 
     /// Takes a list of paths as git prints it.
     pub fn add_paths(&mut self, bytes: &[u8]) {
-        let separator = if bytes.contains(&0) { 0 } else { b'\n' };
-        for line in bytes.split(|byte| *byte == separator) {
-            let line = line.strip_suffix(b"\r").unwrap_or(line);
-            if line.is_empty() {
-                continue;
-            }
-            let unquoted = if separator == 0 { line.to_vec() } else { unquote(line) };
-            let path = String::from_utf8_lossy(&unquoted);
+        for path in listed_paths(bytes) {
             match self.path_of_list(&path) {
                 Some(path) => self.add_path(&path),
-                None => self.unaffecting.outside.push(path.into_owned()),
+                None => self.unaffecting.outside.push(path),
             }
         }
     }
@@ -214,50 +206,5 @@ impl<'a> Changes<'a> {
             }
         }
         Ok((self.changed, self.unaffecting))
-    }
-}
-
-/// Undoes git's quoting of special names (git-config(1), core.quotePath): `"layers/\303\244"`.
-fn unquote(line: &[u8]) -> Vec<u8> {
-    let Some(inner) = line.strip_prefix(b"\"").and_then(|line| line.strip_suffix(b"\"")) else { return line.to_vec() };
-    let mut unquoted = Vec::with_capacity(inner.len());
-    let mut bytes = inner.iter().copied().peekable();
-    while let Some(byte) = bytes.next() {
-        if byte != b'\\' {
-            unquoted.push(byte);
-            continue;
-        }
-        match bytes.next() {
-            Some(digit @ b'0'..=b'7') => {
-                let mut value = u32::from(digit - b'0');
-                for _ in 0..2 {
-                    if let Some(digit) = bytes.next_if(|byte| (b'0'..=b'7').contains(byte)) {
-                        value = value * 8 + u32::from(digit - b'0');
-                    }
-                }
-                unquoted.push(u8::try_from(value).unwrap_or(b'?'));
-            }
-            Some(b'n') => unquoted.push(b'\n'),
-            Some(b't') => unquoted.push(b'\t'),
-            Some(b'r') => unquoted.push(b'\r'),
-            Some(b'a') => unquoted.push(0x07),
-            Some(b'b') => unquoted.push(0x08),
-            Some(b'v') => unquoted.push(0x0b),
-            Some(b'f') => unquoted.push(0x0c),
-            Some(other) => unquoted.push(other),
-            None => {}
-        }
-    }
-    unquoted
-}
-
-#[cfg(test)]
-mod tests {
-    use super::unquote;
-
-    #[test]
-    fn gits_quoting_is_undone() {
-        assert_eq!(unquote(b"layers/a b"), b"layers/a b");
-        assert_eq!(unquote(br#""layers/\303\244\"\\\t""#), "layers/ä\"\\\t".as_bytes());
     }
 }

@@ -8,6 +8,9 @@ use parse_dockerfile::{Command, Flag, Instruction, Source};
 
 use crate::diag::{Code, Diagnostic};
 
+/// How many characters are shown of what the parser says: it quotes words of the file, as long as they are.
+const MAX_MESSAGE: usize = 160;
+
 /// What lamina asks of a Dockerfile.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Dockerfile {
@@ -76,9 +79,9 @@ impl Dockerfile {
     /// A finding with code `dockerfile-syntax`.
     pub fn parse(file: &str, text: &str) -> Result<Self, Box<Diagnostic>> {
         let parsed = parse_dockerfile::parse(text).map_err(|error| {
-            // The parser's own text ends with the place, which the label shows.
+            // The parser's own text ends with the place, which the label shows, and quotes the file.
             let message = error.to_string();
-            let message = message.split(" at line ").next().unwrap_or(&message).to_owned();
+            let message = one_line(message.split(" at line ").next().unwrap_or(&message));
             let at = offset(text, error.line(), error.column());
             Box::new(Diagnostic::new(Code::DockerfileSyntax, message).label(file, at..at, ""))
         })?;
@@ -100,7 +103,25 @@ impl Dockerfile {
                 found
             })
             .collect();
-        Ok(Self { global_args, stages })
+        let mut dockerfile = Self { global_args, stages };
+        // The parser's places may end within a character, where a comment without a line's end is the end of the file.
+        for span in dockerfile.spans() {
+            span.start = (0..=span.start).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
+            span.end = (span.end..text.len()).find(|at| text.is_char_boundary(*at)).unwrap_or(text.len());
+        }
+        Ok(dockerfile)
+    }
+
+    /// The places of all that has one.
+    fn spans(&mut self) -> impl Iterator<Item = &mut Range<usize>> {
+        let of_stages = self.stages.iter_mut().flat_map(|stage| {
+            let args = stage.args.iter_mut().map(|arg| &mut arg.span);
+            let references =
+                std::iter::once(&mut stage.from).chain(&mut stage.uses).map(|reference| &mut reference.span);
+            let texts = stage.sources.iter_mut().chain(&mut stage.secrets).chain(&mut stage.runs).map(|(_, span)| span);
+            args.chain(references).chain(texts)
+        });
+        self.global_args.iter_mut().map(|arg| &mut arg.span).chain(of_stages)
     }
 
     /// The index of the stage that becomes the image: the target, or the last one.
@@ -300,6 +321,12 @@ fn words(line: &str) -> Vec<&str> {
 
 fn unquote(text: &str) -> Cow<'_, str> {
     if text.contains(['"', '\'']) { text.replace(['"', '\''], "").into() } else { text.into() }
+}
+
+/// The beginning of a message, with its control characters as escapes.
+fn one_line(message: &str) -> String {
+    let escaped = |c: char| if c.is_control() { c.escape_debug().to_string() } else { c.to_string() };
+    message.chars().take(MAX_MESSAGE).map(escaped).collect()
 }
 
 /// The byte offset of a line and a column, both counted from 1.

@@ -70,12 +70,14 @@ impl ImageRef {
         Ok(Self { tag: tag.into(), ..self.clone() })
     }
 
-    /// As people write it: without Docker Hub's host and `library/`.
+    /// As people write it: without Docker Hub's host and `library/`, where that is still read as the same image.
     pub fn familiar(&self) -> String {
-        match (&*self.registry, self.repository.strip_prefix("library/")) {
-            (DOCKER_HUB, Some(name)) => format!("{name}:{}", self.tag),
-            (DOCKER_HUB, None) => format!("{}:{}", self.repository, self.tag),
-            _ => self.to_string(),
+        let official = self.repository.strip_prefix("library/").filter(|name| !name.contains('/'));
+        let name = official.unwrap_or(&self.repository);
+        match name.split_once('/') {
+            Some((first, _)) if is_host(first) => self.to_string(),
+            _ if *self.registry != *DOCKER_HUB => self.to_string(),
+            _ => format!("{name}:{}", self.tag),
         }
     }
 
@@ -97,7 +99,7 @@ impl FromStr for ImageRef {
     fn from_str(text: &str) -> Result<Self, ImageError> {
         let malformed = || ImageError::Reference(text.to_owned());
         let (registry, rest) = match text.split_once('/') {
-            Some((first, rest)) if first == "localhost" || first.contains(['.', ':']) => (first, rest),
+            Some((first, rest)) if is_host(first) => (first, rest),
             _ => (DOCKER_HUB, text),
         };
         let (repository, tag) = rest.rsplit_once(':').ok_or_else(|| match rest.is_empty() {
@@ -123,6 +125,11 @@ impl FromStr for ImageRef {
         };
         Ok(Self { registry: registry.into(), repository, tag: tag.into() })
     }
+}
+
+/// Whether the first part of a name is a registry, and no part of the repository.
+fn is_host(first: &str) -> bool {
+    first == "localhost" || first.contains(['.', ':'])
 }
 
 /// Whether a text is a tag, by the grammar of the distribution project.
@@ -210,6 +217,14 @@ mod tests {
         assert_eq!(image.to_string(), "docker.io/acme/base:3");
         let image: ImageRef = "localhost:5000/a/b:c".parse().unwrap();
         assert_eq!((image.registry(), image.repository(), image.tag()), ("localhost:5000", "a/b", "c"));
+    }
+
+    #[test]
+    fn a_familiar_name_means_the_same_image() {
+        for text in ["a.b:1", "a.b/c:1", "localhost/c:1", "library/a/b:1", "library/a.b:1", "library/localhost/a:1"] {
+            let image: ImageRef = format!("docker.io/{text}").parse().unwrap();
+            assert_eq!(image.familiar().parse::<ImageRef>().unwrap(), image, "{}", image.familiar());
+        }
     }
 
     #[test]

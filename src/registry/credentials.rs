@@ -101,6 +101,58 @@ struct HelperAnswer {
     secret: String,
 }
 
+/// What a file of logins has for a host.
+#[derive(Clone, Debug)]
+pub enum Found {
+    /// A login.
+    Login(Login),
+    /// The name of the helper that is to be asked for it.
+    Helper(String),
+    /// Nothing.
+    Nothing,
+}
+
+/// Reads a file of logins, `config.json` or `auth.json`, and says what it has for a host with its port. Nothing is run;
+/// `file` is its name, for messages.
+///
+/// # Errors
+/// When it is no such file, or its login for the host can't be read.
+pub fn parse_logins(bytes: &[u8], file: &Path, host: &str) -> Result<Found, CredentialsError> {
+    if bytes.trim_ascii().is_empty() {
+        return Ok(Found::Nothing);
+    }
+    // What serde would say of a wrong value holds the value.
+    let config: Config = serde_json::from_slice(bytes).map_err(|broken| CredentialsError {
+        place: file.display().to_string(),
+        why: format!("it is no configuration of logins (line {}, column {})", broken.line(), broken.column()),
+    })?;
+    let is_meant = |key: &str| {
+        let key = hostname(key);
+        key == host || is_hub(host) && is_hub(key)
+    };
+    // An empty name for a host takes it out of the general store.
+    let helper = config.cred_helpers.as_ref().and_then(|helpers| entry(helpers, server(host), is_meant));
+    let helper = helper.map(|(_, name)| name).or(config.creds_store.as_ref());
+    if let Some(helper) = helper.filter(|name| !name.is_empty()) {
+        return Ok(Found::Helper(helper.clone()));
+    }
+    let login = match config.auths.as_ref().and_then(|auths| entry(auths, server(host), is_meant)) {
+        Some((key, entry)) => entry.login(key, file)?,
+        None => None,
+    };
+    Ok(login.map_or(Found::Nothing, Found::Login))
+}
+
+/// Whether a host is Docker Hub.
+fn is_hub(host: &str) -> bool {
+    DOCKER_HUB_HOSTS.contains(&host)
+}
+
+/// The name of a host for helpers.
+fn server(host: &str) -> &str {
+    if is_hub(host) { DOCKER_HUB } else { host }
+}
+
 impl Logins {
     /// No logins at all.
     pub fn none() -> Self {
@@ -126,9 +178,14 @@ impl Logins {
     /// When a file is broken, or a helper fails. A file that does not exist is no error.
     pub fn find(&self, host: &str) -> Result<Option<Login>, CredentialsError> {
         for file in [&self.docker, &self.podman].into_iter().flatten() {
-            let Some(config) = read(file)? else { continue };
-            if let Some(login) = self.look_up(&config, file, host)? {
-                return Ok(Some(login));
+            let Some(bytes) = read(file)? else { continue };
+            let login = match parse_logins(&bytes, file, host)? {
+                Found::Login(login) => Some(login),
+                Found::Helper(helper) => self.ask(&helper, server(host), file)?,
+                Found::Nothing => None,
+            };
+            if login.is_some() {
+                return Ok(login);
             }
         }
         Ok(None)
@@ -138,25 +195,6 @@ impl Logins {
     pub(super) fn places(&self) -> String {
         let places = [&self.docker, &self.podman].into_iter().flatten().map(|file| file.display().to_string());
         places.collect::<Vec<_>>().join(" or ")
-    }
-
-    fn look_up(&self, config: &Config, file: &Path, host: &str) -> Result<Option<Login>, CredentialsError> {
-        let is_hub = DOCKER_HUB_HOSTS.contains(&host);
-        let server = if is_hub { DOCKER_HUB } else { host };
-        let is_meant = |key: &str| {
-            let key = hostname(key);
-            key == host || is_hub && DOCKER_HUB_HOSTS.contains(&key)
-        };
-        // An empty name for a host takes it out of the general store.
-        let helper = config.cred_helpers.as_ref().and_then(|helpers| entry(helpers, server, is_meant));
-        let helper = helper.map(|(_, name)| name).or(config.creds_store.as_ref());
-        if let Some(helper) = helper.filter(|name| !name.is_empty()) {
-            return self.ask(helper, server, file);
-        }
-        match config.auths.as_ref().and_then(|auths| entry(auths, server, is_meant)) {
-            Some((key, entry)) => entry.login(key, file),
-            None => Ok(None),
-        }
     }
 
     /// Asks `docker-credential-NAME get`: the server is its stdin, and its stdout never part of a message.
@@ -237,16 +275,12 @@ fn hostname(key: &str) -> &str {
     }
 }
 
-fn read(file: &Path) -> Result<Option<Config>, CredentialsError> {
+fn read(file: &Path) -> Result<Option<Vec<u8>>, CredentialsError> {
     let error = |why: String| CredentialsError { place: file.display().to_string(), why };
     let mut bytes = Vec::new();
     match File::open(file).and_then(|opened| opened.take(MAX_FILE + 1).read_to_end(&mut bytes)) {
         Ok(_) if bytes.len() as u64 > MAX_FILE => Err(error(format!("it is larger than {MAX_FILE} bytes"))),
-        Ok(_) if bytes.trim_ascii().is_empty() => Ok(None),
-        // What serde would say of a wrong value holds the value.
-        Ok(_) => serde_json::from_slice(&bytes).map(Some).map_err(|broken| {
-            error(format!("it is no configuration of logins (line {}, column {})", broken.line(), broken.column()))
-        }),
+        Ok(_) => Ok(Some(bytes)),
         Err(failure) if failure.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(failure) => Err(error(failure.to_string())),
     }

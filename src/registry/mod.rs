@@ -32,7 +32,7 @@ use std::sync::OnceLock;
 use tokio::runtime::{Builder, Runtime};
 
 pub use client::Client;
-pub use credentials::{CredentialsError, Login, LoginKind, Logins};
+pub use credentials::{CredentialsError, Found, Login, LoginKind, Logins, parse_logins};
 pub use error::{RegistryError, RegistryErrorKind, SetupError};
 pub use headers::{Challenge, parse_challenges, parse_next_link, parse_retry_after};
 pub use options::Options;

@@ -117,13 +117,14 @@ pub fn parse_manifest(bytes: &[u8], content_type: Option<&str>) -> Result<Manife
     };
     let named = [raw.media_type.as_deref(), content_type];
     if let Some(other) = named.into_iter().flatten().find(|text| named_kind(text).is_some_and(|named| named != kind)) {
-        return Err(WireError(format!("its content is not what its type says, `{}`", other.escape_debug())));
+        return Err(WireError(format!("its content is not what its type says, `{}`", shortened(other))));
     }
     let mut platforms = BTreeMap::new();
     for Object(entry) in entries {
         let Some(platform) = entry.platform.and_then(|Object(raw)| platform(&raw)) else { continue };
         let digest = entry.digest.parse::<Digest>().map_err(|_| {
-            WireError(format!("its entry for {platform} has no SHA-256 digest, but `{}`", shortened(&entry.digest)))
+            let (platform, digest) = (shortened(platform.as_str()), shortened(&entry.digest));
+            WireError(format!("its entry for {platform} has no SHA-256 digest, but `{digest}`"))
         })?;
         if let Entry::Vacant(place) = platforms.entry(platform) {
             place.insert(digest);

@@ -2,7 +2,8 @@
 //!
 //! The rules are Docker's (docs.docker.com/build/concepts/context, "dockerignore files"): patterns are relative to
 //! the context's root, `*` and `?` stop at `/`, `**` does not, `!` takes a file back in, the last pattern that
-//! matches decides, and a pattern that matches a folder matches all below it.
+//! matches decides, and a pattern that matches a folder matches all below it. Where the words leave it open, it is as
+//! in moby/patternmatcher, which Docker and BuildKit use: what is left out here and not there would change unseen.
 
 /// The patterns of a `.dockerignore`.
 #[derive(Clone, Debug, Default)]
@@ -50,8 +51,8 @@ impl Ignore {
                     Some(rest) => (true, rest.trim()),
                     None => (false, line),
                 };
-                let cleaned = clean(pattern);
-                (!cleaned.is_empty()).then(|| Pattern { keep, tokens: tokenize(&cleaned) })
+                let cleaned = clean(pattern).filter(|cleaned| !cleaned.is_empty())?;
+                Some(Pattern { keep, tokens: tokenize(&cleaned) })
             })
             .collect();
         Self { patterns }
@@ -123,17 +124,23 @@ impl Pattern {
     }
 }
 
-/// Resolves `.`, `..`, empty parts and a leading `/`, as Docker does before it reads a pattern.
-fn clean(pattern: &str) -> String {
+/// Resolves `.`, `..`, empty parts and a leading `/`, as Docker does before it reads a pattern. None where the pattern
+/// leads out of the context: no file of it is meant.
+fn clean(pattern: &str) -> Option<String> {
     let mut parts: Vec<&str> = Vec::new();
     for part in pattern.split('/') {
         match part {
             "" | "." => {}
-            ".." => drop(parts.pop()),
+            ".." => match parts.pop() {
+                Some(_) => {}
+                // There is nothing above the root.
+                None if pattern.starts_with('/') => {}
+                None => return None,
+            },
             part => parts.push(part),
         }
     }
-    parts.join("/")
+    Some(parts.join("/"))
 }
 
 fn tokenize(pattern: &str) -> Vec<Token> {
@@ -142,10 +149,15 @@ fn tokenize(pattern: &str) -> Vec<Token> {
     while let Some(c) = chars.next() {
         match c {
             '*' if chars.next_if_eq(&'*').is_some() => {
-                if chars.next_if_eq(&'/').is_some() {
-                    tokens.extend([Token::Optional, Token::Folders]);
-                } else {
+                let is_first = tokens.is_empty();
+                let is_folders = chars.next_if_eq(&'/').is_some();
+                let rest: String = chars.clone().collect();
+                // `**` stands for folders, also where no `/` is behind it; but all that ends in `.log` is `**.log`.
+                let is_ending = is_first && !is_folders && !rest.contains(['*', '?', '[', ']', '\\']);
+                if rest.is_empty() || is_ending {
                     tokens.push(Token::DoubleStar);
+                } else {
+                    tokens.extend([Token::Optional, Token::Folders]);
                 }
             }
             '*' => tokens.push(Token::Star),
@@ -189,7 +201,7 @@ mod tests {
 
     #[test]
     fn patterns_follow_dockers_rules() {
-        let cases: [(&str, &[&str], &[&str]); 11] = [
+        let cases: [(&str, &[&str], &[&str]); 17] = [
             ("*.md", &["a.md"], &["b/a.md", "a.mdx"]),
             ("**/*.md", &["a.md", "b/c/a.md"], &["a.txt"]),
             ("**/foo", &["foo", "a/foo", "a/b/foo/c"], &["xfoo", "a/xfoo"]),
@@ -198,6 +210,12 @@ mod tests {
             ("a/**", &["a/b", "a/b/c"], &["a", "b/a/c"]),
             ("a/**/b", &["a/b", "a/x/b", "a/x/y/b"], &["ab", "a/xb"]),
             ("**.log", &["a.log", "x/y.log"], &["a.logs"]),
+            ("a/**b", &["a/b", "a/x/b"], &["a/xb", "a/x/yb"]),
+            ("**x*", &["x", "xy", "a/xy"], &["ax", "a/bx"]),
+            ("**x", &["x", "ax", "a/bx"], &["xa"]),
+            ("../a", &[], &["a", "b/a"]),
+            ("/../a", &["a"], &["b/a"]),
+            ("a/../../a\n.", &[], &["a", "b"]),
             ("f?.[ch]", &["fa.c", "fb.h"], &["f.c", "fab.c", "fa.x"]),
             ("*\n!Cargo.*\n!src\nsrc/bad", &["x", "src/bad/y"], &["Cargo.toml", "src/a"]),
             ("# note\n\\#file", &["#file"], &["# note"]),

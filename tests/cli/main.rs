@@ -9,6 +9,7 @@ mod confinement;
 mod docs;
 mod engine;
 mod floors;
+mod fuzz;
 mod github;
 mod help;
 mod hostile;

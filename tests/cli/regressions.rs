@@ -159,3 +159,59 @@ fn an_old_catalog_that_is_broken_follows_the_policy() {
     run("--unknown=all").stdout("a\n").success();
     run("--unknown=ignore").success();
 }
+
+/// Two layers on two tags of one image: `update --tags` moves both to the newest, and that is locked once.
+#[test]
+fn two_tags_that_move_to_one_become_one_entry() {
+    use lamina::lock::{Lock, LockText};
+    use lamina::model::ImageRef;
+    let text = crate::workshop::lock(&["rust:1.97.1", "rust:1.98.0", "rust:1.99.0"]);
+    let images = ["rust:1.97.1", "rust:1.98.0", "rust:1.99.0"].map(|name| name.parse::<ImageRef>().unwrap());
+    let locked = Lock::parse("lock", &text).0.get(&images[2]).unwrap().clone();
+    let mut edited = LockText::parse("lock", Some(&text)).unwrap();
+    edited.rename(&images[0], &images[2], &locked);
+    edited.rename(&images[1], &images[2], &locked);
+    let (lock, findings) = Lock::parse("lock", &edited.to_string());
+    assert_eq!(findings, Vec::new(), "{edited}");
+    assert_eq!(lock.iter().map(|(image, _)| image).collect::<Vec<_>>(), [&images[2]]);
+}
+
+#[test]
+fn a_path_that_ends_in_a_carriage_return_is_no_line_of_windows_between_nul() {
+    let shop = Workshop::new();
+    shop.layer_with("a", RUST, "").file("layers/a/.dockerignore", "*\n");
+    let run = |list: &[u8]| shop.run_reading(list, ["cascade", "--changed", "-", "--format", "names"]).any_stderr();
+    run(b"layers/a/Dockerfile\r\n").stdout("a\n").success();
+    run(b"layers/a/Dockerfile\r\0").stdout("").success();
+}
+
+/// A registry's own words are cut before they are shown: a body may have megabytes of them.
+#[test]
+fn a_long_media_type_is_not_shown_as_a_whole() {
+    let media_type = format!("application/vnd.oci.image.index.v1+json; {}", "x".repeat(1 << 20));
+    let body = format!(
+        "{{\"schemaVersion\":2,\"mediaType\":\"{media_type}\",\"config\":{{\"digest\":\"\",\"size\":0}},\"layers\":[]}}"
+    );
+    let error = lamina::registry::parse_manifest(body.as_bytes(), None).unwrap_err().to_string();
+    assert!(
+        error.starts_with("its content is not what its type says, `application/vnd.oci.image.index")
+            && error.len() < 200
+    );
+}
+
+/// Found by fuzzing: the parser quotes what it does not find the end of, or does not know, as a whole.
+#[test]
+fn a_message_about_a_dockerfile_is_one_short_line() {
+    for text in ["FROM a\nRUN <<\u{7}\u{1b}[31m\nx\n".to_owned(), format!("FROM a\n{}\n", "X".repeat(1 << 20))] {
+        let finding = lamina::dockerfile::Dockerfile::parse("Dockerfile", &text).unwrap_err();
+        assert!(!finding.message.contains(char::is_control) && finding.message.len() < 300, "{finding:?}");
+    }
+}
+
+/// Found by fuzzing: the parser's place of the `ARG` ends within the last character.
+#[test]
+fn a_place_in_a_dockerfile_holds_whole_characters() {
+    let text = "FROM a\nARG A \\\n#é";
+    let dockerfile = lamina::dockerfile::Dockerfile::parse("Dockerfile", text).unwrap();
+    assert!(text.get(dockerfile.stages[0].args[0].span.clone()).is_some(), "{dockerfile:?}");
+}
