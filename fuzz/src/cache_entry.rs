@@ -35,6 +35,7 @@ fn decode(bytes: &[u8]) {
 
 /// Asks as a run does.
 fn ask(cache: &Cache) {
+    cache.summaries();
     let known = |file: &RelPath| (!file.as_str().is_empty()).then_some([0; 32]);
     let unchanged = cache.unchanged(known);
     for kind in [Kind::Catalog, Kind::Axioms, Kind::Adr, Kind::Workflow] {
