@@ -51,5 +51,32 @@ pub fn answer<A: Answer>(answer: A) -> String {
 /// Indented, with a line end.
 pub fn to_text<T: Serialize>(value: &T) -> String {
     // Types with text keys always have a JSON form.
-    serde_json::to_string_pretty(value).unwrap_or_default() + "\n"
+    escaped(serde_json::to_string_pretty(value).unwrap_or_default()) + "\n"
+}
+
+/// On one line, without a line end.
+pub fn to_line<T: Serialize>(value: &T) -> String {
+    escaped(serde_json::to_string(value).unwrap_or_default())
+}
+
+/// JSON lets DEL and the second block of control characters stand as they are, and a terminal takes them for commands.
+/// They can only be in texts.
+fn escaped(text: String) -> String {
+    let is_command = |c: char| matches!(c, '\u{7f}'..='\u{9f}');
+    if !text.contains(is_command) {
+        return text;
+    }
+    let escaped = |c: char| if is_command(c) { format!("\\u{:04x}", u32::from(c)) } else { c.to_string() };
+    text.chars().map(escaped).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn what_a_terminal_would_obey_is_escaped_and_reads_back_as_it_was() {
+        let value = "a\u{1b}[2J\u{7f}\u{9b}2J\u{e9}";
+        let text = super::to_text(&value);
+        assert_eq!(text, "\"a\\u001b[2J\\u007f\\u009b2Jé\"\n");
+        assert_eq!(serde_json::from_str::<String>(&text).unwrap(), value);
+    }
 }

@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{Pipeline, Step};
+use crate::report::json;
 
 /// The version of the shape. It changes when a field changes its meaning or goes.
 pub const VERSION: u32 = 1;
@@ -116,7 +117,7 @@ pub struct JobSecret {
 /// When the line is too large to be an output of a job.
 pub fn line(pipeline: &Pipeline<'_>) -> Result<String, TooLarge> {
     // Text keys and finite numbers always have a JSON form.
-    let line = serde_json::to_string(&matrices(pipeline)).unwrap_or_default();
+    let line = json::to_line(&matrices(pipeline));
     let units = line.encode_utf16().count();
     if units > MAX_UNITS { Err(TooLarge { units }) } else { Ok(line + "\n") }
 }
