@@ -156,6 +156,17 @@ fn hint(error: &RegistryError) -> Option<String> {
     }
 }
 
+/// The text of the lock, to be edited.
+///
+/// # Errors
+/// When it can't be edited.
+pub fn lock_text(snapshot: &Snapshot, name: &str) -> Result<LockText, CommandError> {
+    LockText::parse(name, snapshot.lock_text.as_deref()).map_err(|findings| {
+        // The catalog's own reading of the lock found nothing.
+        CommandError::failure(format!("{name} can't be edited"), findings[0].message.clone())
+    })
+}
+
 /// Writes the lock, aside and then by its name, if it is still what was read.
 ///
 /// # Errors

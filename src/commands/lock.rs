@@ -3,7 +3,7 @@ use super::context::Context;
 use super::error::CommandError;
 use super::exit::Exit;
 use super::images::{self, RegistryArgs};
-use crate::lock::{LockText, Locked, resolve};
+use crate::lock::{Locked, resolve};
 use crate::model::ImageRef;
 use crate::registry::RegistryError;
 use crate::report::pins::{self, Pin, PinState};
@@ -55,15 +55,7 @@ fn check(context: &Context<'_>, args: &Args, snapshot: &Snapshot, pins: &mut [Pi
     }
     let lock = images::lock_name(snapshot, context);
     let wrong = pins.iter().filter(|pin| pin.state.is_wrong()).count();
-    match args.format {
-        Format::Text => {
-            let shown = pins.iter().filter(|pin| pin.state != PinState::Locked || context.verbose());
-            context.ui.answer(&pins::text(shown))?;
-        }
-        Format::Json => {
-            context.ui.answer(&json::answer(json::pins::Lock::new(&lock, true, args.online, false, pins)))?
-        }
-    }
+    answer(context, args, &lock, false, pins)?;
     if !errors.is_empty() {
         return Err(images::failed(context, pins.len(), &errors.iter().collect::<Vec<_>>()));
     }
@@ -105,10 +97,7 @@ fn fill<'a>(
         return Err(images::failed(context, asked, &errors).hint("nothing was written"));
     }
     let lock = images::lock_name(snapshot, context);
-    let mut text = LockText::parse(&lock, snapshot.lock_text.as_deref()).map_err(|findings| {
-        // The catalog's own reading of the lock found nothing.
-        CommandError::failure(format!("{lock} can't be edited"), findings[0].message.clone())
-    })?;
+    let mut text = images::lock_text(snapshot, &lock)?;
     for pin in &mut pins {
         match pin.state {
             PinState::Unused => {
@@ -129,20 +118,19 @@ fn fill<'a>(
     if changed || is_new {
         images::write(context, snapshot, &text)?;
     }
-    match args.format {
-        Format::Text => {
-            let shown = pins.iter().filter(|pin| pin.state != PinState::Locked || context.verbose());
-            context.ui.answer(&pins::text(shown))?;
-        }
-        Format::Json => {
-            let answer = json::pins::Lock::new(&lock, false, false, changed || is_new, &pins);
-            context.ui.answer(&json::answer(answer))?;
-        }
-    }
+    answer(context, args, &lock, changed || is_new, &pins)?;
     let all = count(pins.iter().filter(|pin| pin.state != PinState::Removed).count(), "image");
     context.ui.remark(&match changed {
         true => format!("{lock}: {}; it holds {all}", pins::summary(&pins)),
         false => format!("{lock} holds all there is to lock: {all}"),
     });
     Ok(Exit::Success)
+}
+
+/// Says how the pins are doing: in text those alone about which there is something to say.
+fn answer(context: &Context<'_>, args: &Args, lock: &str, written: bool, pins: &[Pin<'_>]) -> Result<(), CommandError> {
+    context.ui.answer(&match args.format {
+        Format::Text => pins::text(pins.iter().filter(|pin| pin.state != PinState::Locked || context.verbose())),
+        Format::Json => json::answer(json::pins::Lock::new(lock, args.check, args.online, written, pins)),
+    })
 }

@@ -22,8 +22,14 @@ pub type Texts = BTreeMap<RelPath, String>;
 /// How many edits are tried for an image; each costs an evaluation of the catalog.
 const MAX_TRIALS: usize = 24;
 
-/// The texts after which the catalog names `new` where it named `old`; none where no edit leads there. `edited` is
-/// what has been changed already, and `wanted` what may be changed by the same edit.
+/// The external images of a catalog.
+pub fn images(snapshot: &Snapshot) -> BTreeSet<ImageRef> {
+    snapshot.images().into_keys().cloned().collect()
+}
+
+/// The texts after which the catalog names `new` where it named `old`, and the images that it names then; none where no
+/// edit leads there. `edited` is what has been changed already, `before` the images that it leads to, and `wanted` what
+/// may be changed by the same edit.
 ///
 /// # Errors
 /// When the catalog's files can't be read.
@@ -31,18 +37,10 @@ pub fn find(
     context: &Context<'_>,
     snapshot: &Snapshot,
     edited: &Texts,
+    before: &BTreeSet<ImageRef>,
     (old, new): (&ImageRef, &ImageRef),
     wanted: &BTreeMap<ImageRef, ImageRef>,
-) -> Result<Option<Texts>, CommandError> {
-    let images = |snapshot: &Snapshot| snapshot.images().into_keys().cloned().collect::<BTreeSet<ImageRef>>();
-    let before = {
-        let tree = EditedTree::new(context.work_tree()?, edited.clone());
-        images(&context.unchecked(Box::new(tree))?)
-    };
-    if !before.contains(old) {
-        // An earlier edit moved this one along.
-        return Ok(before.contains(new).then(|| edited.clone()));
-    }
+) -> Result<Option<(Texts, BTreeSet<ImageRef>)>, CommandError> {
     for texts in edits(snapshot, edited, old, new).into_iter().take(MAX_TRIALS) {
         let tree = EditedTree::new(context.work_tree()?, texts.clone());
         let trial = context.unchecked(Box::new(tree))?;
@@ -53,10 +51,18 @@ pub fn find(
         let leads_there = after.contains(new) && !after.contains(old);
         if leads_there && after.iter().all(is_wanted) && before.iter().all(is_kept) && trial.graph_findings().is_empty()
         {
-            return Ok(Some(texts));
+            return Ok(Some((texts, after)));
         }
     }
     Ok(None)
+}
+
+/// A file's text as it is after the edits so far.
+fn text(snapshot: &Snapshot, edited: &Texts, path: &RelPath) -> Option<String> {
+    match edited.get(path) {
+        Some(text) => Some(text.clone()),
+        None => Some(snapshot.catalog.files.text(path).ok()??.text.to_string()),
+    }
 }
 
 /// Has the Dockerfiles of the layers that name a moved image say the new one as the default of their arguments: without
@@ -65,13 +71,7 @@ pub fn set_defaults(snapshot: &Snapshot, edited: &mut Texts, moved: &BTreeMap<Im
     for loaded in snapshot.layers() {
         let layer = &loaded.layer;
         let path = &layer.build.dockerfile;
-        let text = match edited.get(path) {
-            Some(text) => text.clone(),
-            None => match snapshot.catalog.files.text(path) {
-                Ok(Some(file)) => file.text.to_string(),
-                _ => continue,
-            },
-        };
+        let Some(mut text) = text(snapshot, edited, path) else { continue };
         let Ok(dockerfile) = Dockerfile::parse(path.as_str(), &text) else { continue };
         let mut places: Vec<(Range<usize>, String)> = Vec::new();
         for edge in layer.edges() {
@@ -88,7 +88,6 @@ pub fn set_defaults(snapshot: &Snapshot, edited: &mut Texts, moved: &BTreeMap<Im
         places.sort_by_key(|(place, _)| place.start);
         places.dedup();
         if !places.is_empty() {
-            let mut text = text;
             places.iter().rev().for_each(|(place, new)| text.replace_range(place.clone(), new));
             edited.insert(path.clone(), text);
         }
@@ -99,13 +98,7 @@ pub fn set_defaults(snapshot: &Snapshot, edited: &mut Texts, moved: &BTreeMap<Im
 fn edits(snapshot: &Snapshot, edited: &Texts, old: &ImageRef, new: &ImageRef) -> Vec<Texts> {
     let texts: BTreeMap<RelPath, String> = files(snapshot, old)
         .into_iter()
-        .filter_map(|path| {
-            let text = match edited.get(&path) {
-                Some(text) => text.clone(),
-                None => snapshot.catalog.files.text(&path).ok()??.text.to_string(),
-            };
-            Some((path, text))
-        })
+        .filter_map(|path| text(snapshot, edited, &path).map(|text| (path, text)))
         .collect();
     let mut edits = Vec::new();
     for (from, to) in &spellings(old, new) {

@@ -184,11 +184,7 @@ async fn look<'a>(
             Ok(Some(Found { image: target, manifest }))
         }
     };
-    let mut found: BTreeMap<_, _> =
-        futures_util::future::join_all(images.iter().map(|image| async { (*image, look(image).await) }))
-            .await
-            .into_iter()
-            .collect();
+    let mut found = resolve::each(images.iter().copied(), look).await;
     for (repository, answer) in tags {
         if let Err(error) = answer {
             let image = images.iter().find(|image| resolve::repository(image) == repository);
@@ -210,9 +206,14 @@ fn edit_catalog(context: &Context<'_>, snapshot: &Snapshot, moves: &mut Moves) -
     let wanted: BTreeMap<ImageRef, ImageRef> =
         moves.iter().map(|(old, (new, _))| (old.clone(), new.clone())).filter(|(old, new)| old != new).collect();
     let mut texts = Texts::new();
+    let mut images = retag::images(snapshot);
     for (old, new) in &wanted {
-        match retag::find(context, snapshot, &texts, (old, new), &wanted)? {
-            Some(edited) => texts = edited,
+        // An edit for another image may have moved this one along.
+        if images.contains(new) && !images.contains(old) {
+            continue;
+        }
+        match retag::find(context, snapshot, &texts, &images, (old, new), &wanted)? {
+            Some(edit) => (texts, images) = edit,
             None => {
                 moves.remove(old);
                 context.ui.remark(&format!(
@@ -231,10 +232,7 @@ fn edit_catalog(context: &Context<'_>, snapshot: &Snapshot, moves: &mut Moves) -
 
 /// The lock with the new digests and tags.
 fn edit_lock(snapshot: &Snapshot, name: &str, moves: &Moves) -> Result<LockText, CommandError> {
-    let mut lock = LockText::parse(name, snapshot.lock_text.as_deref()).map_err(|findings| {
-        // The catalog's own reading of the lock found nothing.
-        CommandError::failure(format!("{name} can't be edited"), findings[0].message.clone())
-    })?;
+    let mut lock = images::lock_text(snapshot, name)?;
     for (old, (new, locked)) in moves {
         lock.rename(old, new, locked);
     }

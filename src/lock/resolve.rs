@@ -8,13 +8,21 @@ use futures_util::future::join_all;
 use crate::model::{Digest, ImageRef};
 use crate::registry::{Manifest, Registry, RegistryError};
 
+/// Asks about each image at the same time; the answers by image.
+pub async fn each<'a, A, F: Future<Output = A>>(
+    images: impl IntoIterator<Item = &'a ImageRef>,
+    ask: impl Fn(&'a ImageRef) -> F,
+) -> BTreeMap<&'a ImageRef, A> {
+    let ask = &ask;
+    join_all(images.into_iter().map(|image| async move { (image, ask(image).await) })).await.into_iter().collect()
+}
+
 /// The manifests of images.
 pub async fn manifests<'a>(
     registry: &impl Registry,
     images: impl IntoIterator<Item = &'a ImageRef>,
 ) -> BTreeMap<&'a ImageRef, Result<Manifest, RegistryError>> {
-    let ask = |image: &'a ImageRef| async move { (image, registry.manifest(image).await) };
-    join_all(images.into_iter().map(ask)).await.into_iter().collect()
+    each(images, |image| registry.manifest(image)).await
 }
 
 /// The digests of images, without transferring their manifests: good for a comparison, not for a pin.
@@ -22,8 +30,7 @@ pub async fn digests<'a>(
     registry: &impl Registry,
     images: impl IntoIterator<Item = &'a ImageRef>,
 ) -> BTreeMap<&'a ImageRef, Result<Digest, RegistryError>> {
-    let ask = |image: &'a ImageRef| async move { (image, registry.digest(image).await) };
-    join_all(images.into_iter().map(ask)).await.into_iter().collect()
+    each(images, |image| registry.digest(image)).await
 }
 
 /// A repository: the registry's host, and the name in it.
@@ -40,7 +47,7 @@ pub async fn tags<'a>(
     images: impl IntoIterator<Item = &'a ImageRef>,
 ) -> BTreeMap<Repository<'a>, Result<Vec<String>, RegistryError>> {
     let mut seen = BTreeSet::new();
-    let first = images.into_iter().filter(|image| seen.insert(repository(image))).collect::<Vec<_>>();
-    let ask = |image: &'a ImageRef| async move { (repository(image), registry.tags(image).await) };
-    join_all(first.into_iter().map(ask)).await.into_iter().collect()
+    let first: Vec<_> = images.into_iter().filter(|image| seen.insert(repository(image))).collect();
+    let answers = each(first, |image| registry.tags(image)).await;
+    answers.into_iter().map(|(image, tags)| (repository(image), tags)).collect()
 }

@@ -2,6 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
+use serde::Serialize;
+
 use super::table;
 use crate::lock::tag::Step;
 use crate::model::{Digest, ImageRef, LayerName};
@@ -26,7 +29,9 @@ pub struct Pin<'a> {
 }
 
 /// How a pin is doing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+#[schemars(rename = "State")]
 pub enum PinState {
     /// It is in the lock, and nothing is known against it.
     Locked,

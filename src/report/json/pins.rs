@@ -42,7 +42,7 @@ struct Pin<'a> {
     /// The image in full.
     reference: String,
     /// How its pin is doing.
-    state: State,
+    state: PinState,
     /// The digest in the lock, or the one that was there; null where there is none.
     digest: Option<&'a str>,
     /// What its tag stands for now; null where its registry was not asked, or gave no answer.
@@ -53,28 +53,6 @@ struct Pin<'a> {
     layers: Vec<&'a str>,
     /// Why its registry gave no answer.
     error: Option<&'a str>,
-}
-
-/// How a pin is doing.
-#[derive(Clone, Copy, Debug, Serialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-enum State {
-    /// It is in the lock, and nothing is known against it.
-    Locked,
-    /// A layer names the image, and the lock does not hold it.
-    Missing,
-    /// The lock holds it, and no layer names the image.
-    Unused,
-    /// It has been put into the lock.
-    Added,
-    /// It has been taken out of the lock.
-    Removed,
-    /// Its tag stands for another digest now.
-    Moved,
-    /// Its tag does not exist any more.
-    Gone,
-    /// Its registry gave no answer.
-    Unknown,
 }
 
 /// A newer tag.
@@ -127,27 +105,12 @@ impl<'a> Pin<'a> {
         Self {
             image: pin.image.familiar(),
             reference: pin.image.to_string(),
-            state: pin.state.into(),
+            state: pin.state,
             digest: pin.locked.or(added).map(Digest::as_str),
             now: pin.now.as_ref().map(Digest::as_str),
             newer: pin.newer.iter().map(|(tag, step)| Newer { tag, step: (*step).into() }).collect(),
             layers: pin.layers.iter().copied().map(LayerName::as_str).collect(),
             error: pin.error.as_deref(),
-        }
-    }
-}
-
-impl From<PinState> for State {
-    fn from(state: PinState) -> Self {
-        match state {
-            PinState::Locked => State::Locked,
-            PinState::Missing => State::Missing,
-            PinState::Unused => State::Unused,
-            PinState::Added => State::Added,
-            PinState::Removed => State::Removed,
-            PinState::Moved => State::Moved,
-            PinState::Gone => State::Gone,
-            PinState::Unknown => State::Unknown,
         }
     }
 }
