@@ -69,8 +69,8 @@ fn minutes(estimate: &Estimate<'_>) -> String {
     let least = if estimate.is_complete() { "About" } else { "At least" };
     let mut text = format!(
         "{least} {} of building; {} from start to end where each layer starts as soon as its parents are there.",
-        plural(estimate.machine_min, "minute"),
-        plural(estimate.wall_min, "minute"),
+        count(estimate.machine_min, "minute"),
+        count(estimate.wall_min, "minute"),
     );
     if !estimate.is_complete() {
         let names: Vec<String> = estimate.without_figure.iter().map(|name| code(name.as_str())).collect();
@@ -83,10 +83,6 @@ fn minutes(estimate: &Estimate<'_>) -> String {
         let _ = write!(text, " {all} without a figure: {}{more}.", names[..shown].join(", "));
     }
     text
-}
-
-fn plural(number: u64, noun: &str) -> String {
-    if number == 1 { format!("1 {noun}") } else { format!("{number} {noun}s") }
 }
 
 /// How many of the items fit into so many bytes; at least one.

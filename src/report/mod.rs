@@ -23,8 +23,8 @@ use crate::cascade::Estimate;
 use crate::model::{EdgeKind, LayerName};
 
 /// A number with its noun: `1 layer`, `3 layers`.
-pub fn count(number: usize, noun: &str) -> String {
-    if number == 1 { format!("1 {noun}") } else { format!("{number} {noun}s") }
+pub fn count<N: Display + PartialEq + From<u8>>(number: N, noun: &str) -> String {
+    if number == N::from(1) { format!("1 {noun}") } else { format!("{number} {noun}s") }
 }
 
 /// How long building takes: `about 65 minutes of building, 31 from start to end`, where each layer starts as soon as its
@@ -35,7 +35,7 @@ pub fn minutes(estimate: &Estimate<'_>) -> String {
         return "no layer says how long it takes".to_owned();
     }
     let bound = if unknown.is_empty() { "about" } else { "at least" };
-    let machine = count(usize::try_from(estimate.machine_min).unwrap_or(usize::MAX), "minute");
+    let machine = count(estimate.machine_min, "minute");
     let mut words = format!("{bound} {machine} of building, {} from start to end", estimate.wall_min);
     if !unknown.is_empty() {
         let named: Vec<&LayerName> = unknown.iter().take(5).copied().collect();
