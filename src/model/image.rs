@@ -34,6 +34,9 @@ pub enum ImageError {
     /// The digest is malformed.
     #[error("`{0}` is no digest: write sha256: and 64 hexadecimal digits")]
     Digest(String),
+    /// The fingerprint is malformed.
+    #[error("`{0}` is no fingerprint: write 64 hexadecimal digits")]
+    Fingerprint(String),
 }
 
 const DOCKER_HUB: &str = "docker.io";
@@ -189,6 +192,25 @@ impl Fingerprint {
     /// The tag that an image of this fingerprint has in a registry: `fp-` and 20 hexadecimal digits.
     pub fn tag(&self) -> String {
         format!("fp-{}", &self.to_string()[..20])
+    }
+}
+
+impl FromStr for Fingerprint {
+    type Err = ImageError;
+
+    /// Reads 64 hexadecimal digits, as they are shown.
+    fn from_str(text: &str) -> Result<Self, ImageError> {
+        let error = || ImageError::Fingerprint(text.to_owned());
+        let digits = text.as_bytes();
+        if digits.len() != 64 || !digits.iter().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(b)) {
+            return Err(error());
+        }
+        let mut hash = [0; 32];
+        for (byte, pair) in hash.iter_mut().zip(text.as_bytes().chunks(2)) {
+            let pair = std::str::from_utf8(pair).map_err(|_| error())?;
+            *byte = u8::from_str_radix(pair, 16).map_err(|_| error())?;
+        }
+        Ok(Self(hash))
     }
 }
 

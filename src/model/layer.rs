@@ -66,6 +66,8 @@ pub struct Layer {
     pub artifacts: Vec<Artifact>,
     /// The dependency set it compiles.
     pub cooked: Option<Cooked>,
+    /// The tags for people that its image gets when it is promoted: `1.97.1`, `latest`. Not an input.
+    pub tags: Vec<String>,
     /// How its image is built.
     pub build: Build,
     /// Commands beside its build.
@@ -169,14 +171,37 @@ pub struct Build {
     pub target: Option<String>,
     /// Build arguments by name.
     pub args: BTreeMap<String, String>,
+    /// Folders of the catalog that the Dockerfile copies from besides the build context, by name.
+    pub contexts: BTreeMap<String, RelPath>,
     /// The secrets that the Dockerfile mounts.
     pub secrets: Vec<Secret>,
+    /// The ids of the SSH agents that the Dockerfile mounts.
+    pub ssh: Vec<String>,
+    /// Which network its steps have.
+    pub network: Network,
+    /// Labels of the image, besides those that lamina gives it.
+    pub labels: BTreeMap<String, String>,
+    /// Annotations of its manifest.
+    pub annotations: BTreeMap<String, String>,
     /// The platforms it is built for.
     pub platforms: Vec<Platform>,
     /// What a build needs.
     pub resources: Resources,
     /// The knob that has the layer rebuilt.
     pub cache_version: u64,
+}
+
+/// Which network the steps of a build have.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Network {
+    /// The engine's.
+    #[default]
+    Default,
+    /// None.
+    None,
+    /// That of the engine's machine.
+    Host,
 }
 
 /// A BuildKit secret.

@@ -9,6 +9,7 @@ mod layer;
 mod name;
 mod path;
 mod platform;
+mod text;
 mod value;
 
 pub use adr::{
@@ -20,7 +21,7 @@ pub use change::{Change, ContextChange, Via};
 pub use image::{Digest, Fingerprint, ImageError, ImageRef, is_tag};
 pub use layer::{
     Artifact, Base, Build, Class, Cooked, Donor, Edge, EdgeKind, Hooks, Layer, NativeDep, NativeSource, Needed,
-    Resources, Secret, Tool,
+    Network, Resources, Secret, Tool,
 };
 pub use name::{LayerName, NameError, nearest};
 pub use path::{PathError, RelPath};

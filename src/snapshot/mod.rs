@@ -1,10 +1,12 @@
 //! One revision of a catalog, evaluated: layers, graph, lock, fingerprints. What `cascade` compares two of.
 
+mod probes;
 mod recipe;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, OnceLock};
 
+pub use probes::Probes;
 pub use recipe::Recipe;
 
 use rayon::prelude::*;

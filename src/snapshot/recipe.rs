@@ -6,7 +6,7 @@ use super::{Snapshot, at_field};
 use crate::catalog::{CATALOG_FILE, LoadedLayer};
 use crate::diag::{Code, Diagnostic};
 use crate::dockerfile::Dockerfile;
-use crate::model::{Base, ImageError, ImageRef, Layer, LayerName};
+use crate::model::{Base, ImageRef, Layer, LayerName};
 
 /// What a build of a layer is called with.
 #[derive(Clone, Debug, PartialEq)]
@@ -63,7 +63,7 @@ impl Snapshot {
         match text.parse::<ImageRef>() {
             // A registry that does not look like a host would silently become a folder of Docker Hub.
             Ok(image) if image.registry() == config.registry => Ok(image),
-            Ok(_) | Err(ImageError::Reference(_) | ImageError::NoTag(_) | ImageError::Digest(_)) => {
+            _ => {
                 let (registry, namespace) = (&config.registry, &config.namespace);
                 let message = format!("`{registry}` and `{namespace}` make no name of an image: `{text}`");
                 let help = "registry is a host, as in ghcr.io or localhost:5000; namespace is in small letters";

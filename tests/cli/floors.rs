@@ -21,7 +21,10 @@ const ROOMS: &[(&str, u8, &[&str])] = &[
     ("dockerfile", 1, &["model", "diag"]),
     ("tree", 1, &["model", "diag", "host"]),
     ("registry", 1, &["model", "host"]),
+    ("event", 1, &["model"]),
     ("lock", 2, &["model", "diag", "registry"]),
+    ("engine", 2, &["model", "host", "event"]),
+    ("history", 2, &["model", "host", "event"]),
     ("catalog", 2, &["model", "diag", "tree"]),
     ("fingerprint", 2, &["model", "diag", "tree"]),
     ("snapshot", 3, &["model", "diag", "host", "graph", "dockerfile", "tree", "lock", "catalog", "fingerprint"]),
@@ -36,8 +39,74 @@ const ROOMS: &[(&str, u8, &[&str])] = &[
         &["model", "diag", "host", "graph", "dockerfile", "tree", "lock", "catalog", "fingerprint", "snapshot"],
     ),
     (
-        "report",
+        "plan",
         5,
+        &[
+            "model",
+            "diag",
+            "host",
+            "graph",
+            "event",
+            "dockerfile",
+            "tree",
+            "registry",
+            "lock",
+            "catalog",
+            "fingerprint",
+            "engine",
+            "history",
+            "snapshot",
+            "cascade",
+        ],
+    ),
+    (
+        "publish",
+        6,
+        &[
+            "model",
+            "diag",
+            "host",
+            "graph",
+            "event",
+            "dockerfile",
+            "tree",
+            "registry",
+            "lock",
+            "catalog",
+            "fingerprint",
+            "engine",
+            "history",
+            "snapshot",
+            "cascade",
+            "plan",
+        ],
+    ),
+    (
+        "run",
+        7,
+        &[
+            "model",
+            "diag",
+            "host",
+            "graph",
+            "event",
+            "dockerfile",
+            "tree",
+            "registry",
+            "lock",
+            "catalog",
+            "fingerprint",
+            "engine",
+            "history",
+            "snapshot",
+            "cascade",
+            "plan",
+            "publish",
+        ],
+    ),
+    (
+        "report",
+        8,
         &[
             "model",
             "diag",
@@ -49,13 +118,20 @@ const ROOMS: &[(&str, u8, &[&str])] = &[
             "catalog",
             "fingerprint",
             "snapshot",
+            "event",
+            "engine",
+            "history",
+            "registry",
             "cascade",
             "checks",
+            "plan",
+            "run",
+            "publish",
         ],
     ),
     (
         "commands",
-        6,
+        9,
         &[
             "model",
             "diag",
@@ -70,6 +146,12 @@ const ROOMS: &[(&str, u8, &[&str])] = &[
             "snapshot",
             "cascade",
             "checks",
+            "event",
+            "engine",
+            "history",
+            "plan",
+            "run",
+            "publish",
             "report",
         ],
     ),
@@ -188,18 +270,21 @@ fn nothing_is_left_to_do_and_nothing_is_unwrapped() {
 
 #[test]
 fn libraries_stay_in_their_rooms() {
-    for (name, home) in [
-        ("nickel_lang_core", "catalog"),
-        ("petgraph", "graph"),
-        ("parse_dockerfile", "dockerfile"),
-        ("clap", "commands"),
-        ("reqwest", "registry"),
-        ("rustls", "registry"),
-        ("tokio", "registry"),
+    for (name, homes) in [
+        ("nickel_lang_core", &["catalog"][..]),
+        ("petgraph", &["graph"]),
+        ("parse_dockerfile", &["dockerfile"]),
+        ("clap", &["commands"]),
+        ("reqwest", &["registry"]),
+        ("rustls", &["registry"]),
+        ("indicatif", &["report"]),
+        // What waits for others: registries, programs, builds.
+        ("tokio", &["host", "registry", "engine", "publish", "run", "commands"]),
     ] {
         for (path, text) in sources() {
             let uses = Regex::new(&format!(r"(?m)^[^/\n]*\b{name}::")).unwrap();
-            assert!(room(&path) == home || !uses.is_match(&text), "{} uses {name}", path.display());
+            let home = homes.contains(&room(&path).as_str());
+            assert!(home || !uses.is_match(&text), "{} uses {name}", path.display());
         }
     }
 }
