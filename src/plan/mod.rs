@@ -6,7 +6,10 @@
 //!
 //! [`state`] asks the registry, [`Plan::of`] computes, and [`Saved`] is a plan that was written down and is read again.
 
+mod bases;
 mod compute;
+mod document;
+mod estimate;
 mod reason;
 mod state;
 
@@ -14,6 +17,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 pub use compute::{Attempt, Lacking, Past, PlanError, Wanted, asked};
+pub use document::{MAX_DOCUMENT, Saved, SavedError};
+pub use estimate::Estimate;
 pub use reason::{Reason, SkipReason};
 pub use state::{StateError, look_up, state};
 
