@@ -54,6 +54,10 @@ pub enum Kind {
         command: String,
         /// The catalog's name.
         catalog: String,
+        /// The registry that images are pushed to.
+        registry: String,
+        /// The path in the registry before a layer's name.
+        namespace: String,
         /// The most layers at a time.
         jobs: u32,
         /// What builds: client and endpoint.
