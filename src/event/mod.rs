@@ -274,6 +274,26 @@ pub enum StepStatus {
 }
 
 impl Kind {
+    /// The names of all kinds, as the field `event` has them.
+    pub const NAMES: [&'static str; 16] = [
+        "run-started",
+        "layer-started",
+        "step-started",
+        "step-finished",
+        "transfer",
+        "output",
+        "warning",
+        "retrying",
+        "layer-built",
+        "probed",
+        "proved",
+        "layer-finished",
+        "promoted",
+        "promotion-skipped",
+        "cancel-requested",
+        "run-finished",
+    ];
+
     /// The layer that it is about, where it is about one.
     pub fn layer(&self) -> Option<&LayerName> {
         match self {
