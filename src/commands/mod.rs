@@ -16,8 +16,12 @@ mod list;
 mod lock;
 mod man;
 mod outdated;
+mod past;
 mod plan;
 mod planning;
+mod progress;
+mod replay;
+mod report;
 mod retag;
 mod schema;
 mod scope;
@@ -100,6 +104,8 @@ enum Command {
     Lock(lock::Args),
     Outdated(outdated::Args),
     Update(update::Args),
+    Report(report::Args),
+    Replay(replay::Args),
     Explain(explain::Args),
     List(list::Args),
     Show(show::Args),
@@ -191,6 +197,8 @@ fn dispatch(context: &Context<'_>, command: &Command) -> Result<Exit, CommandErr
         Command::Lock(args) => lock::run(context, args),
         Command::Outdated(args) => outdated::run(context, args),
         Command::Update(args) => update::run(context, args),
+        Command::Report(args) => report::run(context, args),
+        Command::Replay(args) => replay::run(context, args),
         Command::List(args) => list::run(context, args),
         Command::Show(args) => show::run(context, args),
         Command::Graph(args) => graph::run(context, args),
