@@ -8,9 +8,11 @@ use lamina::diag::Code;
 
 use crate::workshop::{RUST, Workshop};
 
-const COMMANDS: [&str; 18] = [
+const COMMANDS: [&str; 20] = [
     "cascade",
     "why",
+    "plan",
+    "status",
     "validate",
     "explain",
     "lock",

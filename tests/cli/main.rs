@@ -2,6 +2,7 @@
 //! A file per subject, one binary for all, so that it is linked once.
 
 mod adr;
+mod built;
 mod cache;
 mod cascade;
 mod completions;
@@ -18,6 +19,8 @@ mod lock;
 mod parsers;
 mod pipelines;
 mod pipelines_run;
+mod plan;
+mod plan_document;
 mod plan_properties;
 mod pre_commit;
 mod properties;
@@ -28,9 +31,13 @@ mod regressions;
 mod sarif;
 mod schemas;
 mod scope;
+#[allow(dead_code)]
+#[path = "../registry/server.rs"]
+mod server;
 mod shared;
 mod shells;
 mod since;
+mod status;
 mod validate;
 mod why;
 mod workshop;
