@@ -10,7 +10,9 @@ use std::collections::BTreeMap;
 
 use sha2::{Digest as _, Sha256};
 
-pub use context::{ContextFile, DockerIgnore, FileMode, context, context_entries, is_ignore_file, is_in_context};
+pub use context::{
+    ContextFile, DockerIgnore, FileMode, MAX_CONTEXT, context, context_entries, is_ignore_file, is_in_context,
+};
 pub use fields::fields;
 
 use crate::model::{Change, ContextChange, Digest, EdgeKind, Fingerprint, ImageRef, LayerName, RelPath};
