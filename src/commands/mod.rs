@@ -16,9 +16,12 @@ mod list;
 mod lock;
 mod man;
 mod outdated;
+mod plan;
+mod planning;
 mod retag;
 mod schema;
 mod scope;
+mod selection;
 mod show;
 mod ui;
 mod update;
@@ -93,6 +96,7 @@ pub struct GlobalArgs {
 enum Command {
     Cascade(cascade::Args),
     Why(why::Args),
+    Plan(plan::Args),
     Validate(validate::Args),
     Lock(lock::Args),
     Outdated(outdated::Args),
@@ -186,6 +190,7 @@ fn dispatch(context: &Context<'_>, command: &Command) -> Result<Exit, CommandErr
     match command {
         Command::Cascade(args) => cascade::run(context, args),
         Command::Why(args) => why::run(context, args),
+        Command::Plan(args) => plan::run(context, args),
         Command::Validate(args) => validate::run(context, args),
         Command::Lock(args) => lock::run(context, args),
         Command::Outdated(args) => outdated::run(context, args),

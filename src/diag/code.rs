@@ -117,7 +117,7 @@ codes! {
     LockUnused = "lock-unused", Warning, "lamina.lock pins an image that no layer uses.",
         "An entry that nobody needs hides the one that is missing. `lamina lock` removes it.";
     PlatformMissing = "platform-missing", Error, "A base is not there for a platform that a layer is built for.",
-        "By lamina.lock the image is an index without a manifest for this platform. BuildKit would take another platform's image without a word and label the result wrongly. Take a base that has it, or leave the platform out of build.platforms.";
+        "By lamina.lock the image is an index without a manifest for this platform, or the layer that it builds on is not built for it. BuildKit would take another platform's image without a word and label the result wrongly. Take a base that has it, or leave the platform out of build.platforms.";
     NativeDeps = "native-deps", Error, "Class and native_deps of a layer do not fit each other.",
         "A native-dep layer declares at least one C library, so that its consumers know what to install (ADR 002).";
     NativeDepsInstalled = "native-deps-installed", Error, "A declared Debian package is not installed by the Dockerfile.",

@@ -12,6 +12,7 @@ pub mod markdown;
 pub mod pins;
 pub mod pipeline;
 pub mod place;
+pub mod plan;
 pub mod reason;
 pub mod sarif;
 pub mod update;

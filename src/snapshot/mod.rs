@@ -1,5 +1,6 @@
 //! One revision of a catalog, evaluated: layers, graph, lock, fingerprints. What `cascade` compares two of.
 
+mod bases;
 mod probes;
 mod recipe;
 

@@ -22,8 +22,9 @@ use crate::workshop::{RUST, Workshop, digest};
 
 /// A catalog as data: layers by place in an order of building, their files, the locked digest of the image.
 #[derive(Clone, Debug)]
-struct Spec {
-    layers: Vec<Layer>,
+pub struct Spec {
+    /// The layers, parents first.
+    pub layers: Vec<Layer>,
     files: BTreeMap<String, (Vec<u8>, bool)>,
     digest: u8,
     cache_version: u64,
@@ -115,7 +116,7 @@ fn layer(own: LayerName, build_base: Base, runtime_base: Base, donors: Vec<Donor
 }
 
 /// Random catalogs. The names are dealt at random, so that their order tells nothing about the graph's.
-fn spec() -> impl Strategy<Value = Spec> {
+pub fn spec() -> impl Strategy<Value = Spec> {
     let edges = (any::<Index>(), any::<Index>(), prop::collection::vec(any::<Index>(), 0..3));
     prop::collection::vec(edges, 1..12)
         .prop_flat_map(|edges| {
@@ -144,7 +145,23 @@ fn spec() -> impl Strategy<Value = Spec> {
 }
 
 impl Spec {
-    fn snapshot(&self) -> Snapshot {
+    /// A catalog of one layer with a single file.
+    pub fn of_one() -> Self {
+        Self {
+            layers: vec![layer(
+                name(1),
+                Base::Image(RUST.parse().unwrap()),
+                Base::Image(RUST.parse().unwrap()),
+                Vec::new(),
+            )],
+            files: BTreeMap::from([("layers/layer-1/Dockerfile".to_owned(), (b"FROM x".to_vec(), false))]),
+            digest: 1,
+            cache_version: 0,
+        }
+    }
+
+    /// The catalog, evaluated.
+    pub fn snapshot(&self) -> Snapshot {
         let folder = |name: &LayerName| path(&format!("layers/{name}"));
         let loaded = |layer: &Layer| LoadedLayer {
             folder: folder(&layer.name),
@@ -157,7 +174,7 @@ impl Spec {
             name: "c".to_owned(),
             rust_version: "1".to_owned(),
             debian_release: "d".to_owned(),
-            registry: "r".to_owned(),
+            registry: "r.test".to_owned(),
             namespace: "n".to_owned(),
             platforms: Vec::new(),
             mirrors: Vec::new(),
@@ -193,13 +210,13 @@ impl Spec {
     }
 
     /// Whether `child` depends on `parent`, in one step.
-    fn depends(&self, child: &LayerName, parent: &LayerName) -> bool {
+    pub fn depends(&self, child: &LayerName, parent: &LayerName) -> bool {
         let layer = self.layers.iter().find(|layer| layer.name == *child).unwrap();
         layer.edges().any(|edge| edge.base.as_layer() == Some(parent))
     }
 
     /// All that depends on a member of `from`, and `from`; by trying every pair until nothing more is found.
-    fn reachable(&self, from: &BTreeSet<LayerName>) -> BTreeSet<LayerName> {
+    pub fn reachable(&self, from: &BTreeSet<LayerName>) -> BTreeSet<LayerName> {
         let mut found = from.clone();
         loop {
             let more: Vec<LayerName> = self
@@ -215,7 +232,8 @@ impl Spec {
         }
     }
 
-    fn some(&self, picks: &[Index]) -> BTreeSet<LayerName> {
+    /// The layers that these pick.
+    pub fn some(&self, picks: &[Index]) -> BTreeSet<LayerName> {
         picks.iter().map(|pick| pick.get(&self.layers).name.clone()).collect()
     }
 
@@ -230,7 +248,8 @@ impl Spec {
     }
 }
 
-fn picks() -> impl Strategy<Value = Vec<Index>> {
+/// A few picks.
+pub fn picks() -> impl Strategy<Value = Vec<Index>> {
     prop::collection::vec(any::<Index>(), 0..5)
 }
 
@@ -517,17 +536,7 @@ fn a_fingerprint_knows_nothing_of_the_machine() {
 #[test]
 fn fingerprints_stay_what_they_were() {
     // Images in registries carry these as tags: a change of the encoding needs another format version, and this text.
-    let spec = Spec {
-        layers: vec![layer(
-            name(1),
-            Base::Image(RUST.parse().unwrap()),
-            Base::Image(RUST.parse().unwrap()),
-            Vec::new(),
-        )],
-        files: BTreeMap::from([("layers/layer-1/Dockerfile".to_owned(), (b"FROM x".to_vec(), false))]),
-        digest: 1,
-        cache_version: 0,
-    };
+    let spec = Spec::of_one();
     let edges: Vec<EdgeKind> = spec.layers[0].edges().map(|edge| edge.kind).collect();
     assert_eq!(edges, [EdgeKind::Build, EdgeKind::Runtime]);
     insta::assert_snapshot!(spec.fingerprints()[&name(1)]);
