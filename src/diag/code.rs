@@ -85,7 +85,7 @@ codes! {
     UnknownLayer = "unknown-layer", Error, "A base or donor names a layer that does not exist.",
         "`{ layer = \"NAME\" }` names a folder in layers/.";
     Duplicate = "duplicate", Error, "A name is declared twice.",
-        "Donors, tools, native dependencies, secrets, artifact paths, platforms and ADRs are unique by name: of two with the same name, one would be ignored.";
+        "Donors, tools, native dependencies, secrets, SSH agents, artifact paths, tags, platforms and ADRs are unique by name: of two with the same name, one would be ignored.";
     Cycle = "cycle", Error, "Layers depend on each other in a circle.",
         "No order of building exists. The finding lists the circle with the kind of each edge; remove one of them.";
     DockerfileMissing = "dockerfile-missing", Error, "The Dockerfile that the workflow names does not exist.",
@@ -106,6 +106,12 @@ codes! {
         "BuildKit ignores an argument without an ARG line, so the value would have no effect.";
     SecretUndeclared = "secret-undeclared", Error, "The Dockerfile mounts a secret that the workflow does not declare.",
         "build.secrets lists what the Dockerfile mounts with --mount=type=secret, so that whoever builds knows what to supply.";
+    SshUndeclared = "ssh-undeclared", Error, "The Dockerfile mounts an SSH agent that the workflow does not declare.",
+        "build.ssh lists the ids that the Dockerfile mounts with --mount=type=ssh, so that whoever builds knows what to supply. A mount without an id has the id `default`.";
+    ContextUnused = "context-unused", Warning, "The workflow declares a named context that the Dockerfile does not use.",
+        "A named context of build.contexts is used by `FROM NAME`, `COPY --from=NAME` or `RUN --mount=from=NAME`. Its files are inputs of the layer all the same: a change of them would have it rebuilt for nothing.";
+    ContextName = "context-name", Error, "A named context has the name of a stage.",
+        "BuildKit would put the context in the place of the stage, which is then never built. Rename one of them.";
     TargetUnknown = "target-unknown", Error, "build.target names a stage that the Dockerfile does not have.",
         "The target is the name of a stage: `FROM … AS NAME`.";
     CopySource = "copy-source", Error, "COPY or ADD names a file that is not in the build context.",

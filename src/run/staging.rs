@@ -93,7 +93,14 @@ pub fn stage(snapshot: &Snapshot, layer: &LayerName) -> Result<Staged, StageErro
     let dockerfile = stage_dockerfile(files, &inputs.dockerfile, &folder.path().join("dockerfile"))?;
     let context = folder.path().join("context");
     copy_all(files, &inputs.context_folder, &inputs.context, &context)?;
-    Ok(Staged { dockerfile, context, contexts: BTreeMap::new(), _folder: folder })
+    let mut contexts = BTreeMap::new();
+    for (number, (name, named)) in inputs.contexts.iter().enumerate() {
+        // A name may be any text, an image's for example.
+        let to = folder.path().join(format!("context-{number}"));
+        copy_all(files, &named.folder, &named.files, &to)?;
+        contexts.insert(name.clone(), to);
+    }
+    Ok(Staged { dockerfile, context, contexts, _folder: folder })
 }
 
 /// Writes the Dockerfile as it was read when it was hashed.
