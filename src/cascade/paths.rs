@@ -49,7 +49,8 @@ impl<'a> Claims<'a> {
                 imports.entry(import).or_default().push(loaded);
             }
             let build = &loaded.layer.build;
-            let mut folders = ContextFolder::all(&loaded.layer).map(|context| context.folder).chain([&build.dockerfile]);
+            let mut folders =
+                ContextFolder::all(&loaded.layer).map(|context| context.folder).chain([&build.dockerfile]);
             if folders.any(|path| path.below(&loaded.folder).is_none()) {
                 elsewhere.push(loaded);
             }
@@ -157,9 +158,7 @@ impl<'a> Claims<'a> {
             };
             context.is_ignore_file(path) || context.has(&loaded.workflow, &ignore, path) || is_folder()
         };
-        ContextFolder::all(layer)
-            .any(is_of)
-            .then_some(Change::Context { file, change: ContextChange::Changed })
+        ContextFolder::all(layer).any(is_of).then_some(Change::Context { file, change: ContextChange::Changed })
     }
 }
 

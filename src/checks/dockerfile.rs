@@ -283,9 +283,11 @@ impl Checked<'_> {
         }
         for name in build.contexts.keys() {
             let field = format!("build.contexts.{name}");
-            let is_stage = stages.iter().any(|stage| stage.name.as_ref().is_some_and(|own| own.eq_ignore_ascii_case(name)));
+            let is_stage =
+                stages.iter().any(|stage| stage.name.as_ref().is_some_and(|own| own.eq_ignore_ascii_case(name)));
             if is_stage {
-                let message = format!("{} has a stage `{name}`, and the workflow a context of that name", build.dockerfile);
+                let message =
+                    format!("{} has a stage `{name}`, and the workflow a context of that name", build.dockerfile);
                 let finding = self.at_field(Code::ContextName, &field, message);
                 self.findings.push(finding.help("rename one of them: BuildKit would leave the stage out"));
             } else if !used.contains(name) {

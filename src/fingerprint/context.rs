@@ -153,11 +153,7 @@ impl<'a> ContextFolder<'a> {
     ///
     /// # Errors
     /// A finding that names the file that can't be read.
-    pub fn files(
-        &self,
-        files: &Files,
-        workflow: &RelPath,
-    ) -> Result<BTreeMap<String, ContextFile>, Box<Diagnostic>> {
+    pub fn files(&self, files: &Files, workflow: &RelPath) -> Result<BTreeMap<String, ContextFile>, Box<Diagnostic>> {
         let mut left = MAX_CONTEXT;
         let mut context = BTreeMap::new();
         for entry in self.entries(files, workflow)? {
