@@ -20,9 +20,12 @@ mod past;
 mod progress;
 mod replay;
 mod report;
+mod plan;
+mod planning;
 mod retag;
 mod schema;
 mod scope;
+mod selection;
 mod show;
 mod ui;
 mod update;
@@ -96,6 +99,7 @@ pub struct GlobalArgs {
 enum Command {
     Cascade(cascade::Args),
     Why(why::Args),
+    Plan(plan::Args),
     Validate(validate::Args),
     Lock(lock::Args),
     Outdated(outdated::Args),
@@ -188,6 +192,7 @@ fn dispatch(context: &Context<'_>, command: &Command) -> Result<Exit, CommandErr
     match command {
         Command::Cascade(args) => cascade::run(context, args),
         Command::Why(args) => why::run(context, args),
+        Command::Plan(args) => plan::run(context, args),
         Command::Validate(args) => validate::run(context, args),
         Command::Lock(args) => lock::run(context, args),
         Command::Outdated(args) => outdated::run(context, args),

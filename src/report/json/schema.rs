@@ -13,6 +13,7 @@ use super::findings::{Explain, Validate, ValidateExplain, ValidateList};
 use super::graph::Graph;
 use super::layers::{List, Show};
 use super::pins::{Lock, Outdated};
+use super::plan::Plan;
 use super::update::Update;
 use super::why::Why;
 use super::{Answer, VERSION};
@@ -32,6 +33,7 @@ pub static SHAPES: &[Shape] = &[
     Shape::of::<Outdated<'_>>(),
     Shape::of::<Report<'_>>(),
     Shape::of::<ReportList<'_>>(),
+    Shape::of::<Plan<'_>>(),
     Shape::of::<Schemas>(),
     Shape::of::<Show<'_>>(),
     Shape::of::<Update<'_>>(),
