@@ -159,7 +159,7 @@ const RULES: &[Rule] = &[
     // A registry that can't be asked; also one that can't be asked for a token.
     (&["server gave HTTP response to HTTPS client"], &[], FailureKind::Registry, false, Some(HTTP)),
     (&[], &["failed to do request", "dial tcp", "i/o timeout", "TLS handshake timeout", "connection reset by peer", "unexpected EOF"], FailureKind::Registry, true, None),
-    (&[], &["500 Internal Server Error", "502 Bad Gateway", "503 Service Unavailable", "504 Gateway Timeout", "unexpected status: 5", "unexpected status from"], FailureKind::Registry, true, None),
+    (&[], &["500 Internal Server Error", "502 Bad Gateway", "503 Service Unavailable", "504 Gateway Timeout", "unexpected status: 5"], FailureKind::Registry, true, None),
     (&[], &["429 Too Many Requests", "toomanyrequests"], FailureKind::Registry, true, None),
     (&[], &["failed to authorize", "insufficient_scope", "401 Unauthorized", "403 Forbidden", "authorization failed", "access denied", "denied: "], FailureKind::Unauthorized, false, Some(LOGIN)),
     // The connection to the engine, after those to registries: they fail in the same words.
