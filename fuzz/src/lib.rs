@@ -8,6 +8,7 @@ pub mod catalog;
 pub mod change_list;
 pub mod dockerfile;
 pub mod dockerignore;
+pub mod engine_stream;
 pub mod image;
 pub mod lock;
 pub mod registry_headers;
@@ -24,6 +25,7 @@ pub const TARGETS: &[Target] = &[
     ("change_list", change_list::run),
     ("dockerfile", dockerfile::run),
     ("dockerignore", dockerignore::run),
+    ("engine_stream", engine_stream::run),
     ("image", image::run),
     ("lock", lock::run),
     ("registry_headers", registry_headers::run),
