@@ -9,6 +9,7 @@ pub mod change_list;
 pub mod dockerfile;
 pub mod dockerignore;
 pub mod image;
+pub mod journal;
 pub mod lock;
 pub mod registry_headers;
 pub mod registry_logins;
@@ -25,6 +26,7 @@ pub const TARGETS: &[Target] = &[
     ("dockerfile", dockerfile::run),
     ("dockerignore", dockerignore::run),
     ("image", image::run),
+    ("journal", journal::run),
     ("lock", lock::run),
     ("registry_headers", registry_headers::run),
     ("registry_logins", registry_logins::run),

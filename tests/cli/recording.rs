@@ -115,12 +115,18 @@ impl Recording {
     }
 
     /// Writes it into the history of a catalog.
-    pub fn record(&self, history: &History) -> &Self {
+    pub fn record(&self, history: &History) {
         let mut journal = history.journal(Retention::default());
         for event in &self.events {
             journal.read(event);
             assert_eq!(journal.trouble(), None);
         }
+    }
+
+    /// The same events in a run that is called by another second.
+    pub fn renamed(mut self, second: i64) -> Self {
+        self.run = Self::new(second).run;
+        self.events.iter_mut().for_each(|event| event.run = self.run.clone());
         self
     }
 }

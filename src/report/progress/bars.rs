@@ -69,6 +69,8 @@ impl Bars {
             },
         );
         let overall = self.all.add(ProgressBar::new(total as u64).with_style(style));
+        // It is there before the first tick.
+        overall.tick();
         overall.enable_steady_tick(TICK);
         self.overall = Some(overall);
     }
