@@ -109,6 +109,10 @@ impl Reader for Bars {
             // There is nobody left to tell that stderr is gone.
             let _ = self.all.println(line);
         }
+        if let Ok(mut left) = self.left.lock() {
+            let age = self.overall.as_ref().map(ProgressBar::elapsed).unwrap_or_default();
+            *left = self.board.left().map(|left| Estimate { left, age });
+        }
         match &event.kind {
             Kind::RunStarted { .. } => self.begin(),
             Kind::RunFinished { .. } => self.end(),
@@ -126,9 +130,6 @@ impl Reader for Bars {
         }
         if let Some(overall) = &self.overall {
             overall.set_position(self.board.done().0 as u64);
-            if let Ok(mut left) = self.left.lock() {
-                *left = self.board.left().map(|left| Estimate { left, age: overall.elapsed() });
-            }
         }
     }
 }
