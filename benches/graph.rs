@@ -1,6 +1,6 @@
 //! The graph's own work over 10,000 layers: `cargo bench --bench graph`.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::hint::black_box;
 
 use criterion::{Criterion, criterion_group, criterion_main};
