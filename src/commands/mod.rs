@@ -16,6 +16,10 @@ mod list;
 mod lock;
 mod man;
 mod outdated;
+mod past;
+mod progress;
+mod replay;
+mod report;
 mod retag;
 mod schema;
 mod scope;
@@ -96,6 +100,8 @@ enum Command {
     Lock(lock::Args),
     Outdated(outdated::Args),
     Update(update::Args),
+    Report(report::Args),
+    Replay(replay::Args),
     Explain(explain::Args),
     List(list::Args),
     Show(show::Args),
@@ -186,6 +192,8 @@ fn dispatch(context: &Context<'_>, command: &Command) -> Result<Exit, CommandErr
         Command::Lock(args) => lock::run(context, args),
         Command::Outdated(args) => outdated::run(context, args),
         Command::Update(args) => update::run(context, args),
+        Command::Report(args) => report::run(context, args),
+        Command::Replay(args) => replay::run(context, args),
         Command::List(args) => list::run(context, args),
         Command::Show(args) => show::run(context, args),
         Command::Graph(args) => graph::run(context, args),

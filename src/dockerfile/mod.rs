@@ -46,6 +46,8 @@ pub struct Stage {
     pub sources: Vec<(String, Range<usize>)>,
     /// The secrets that it mounts, by id.
     pub secrets: Vec<(String, Range<usize>)>,
+    /// The SSH agents that it mounts, by id.
+    pub ssh: Vec<(String, Range<usize>)>,
     /// The text of its `RUN`s.
     pub runs: Vec<(String, Range<usize>)>,
 }
@@ -97,6 +99,7 @@ impl Dockerfile {
                     uses: Vec::new(),
                     sources: Vec::new(),
                     secrets: Vec::new(),
+                    ssh: Vec::new(),
                     runs: Vec::new(),
                 };
                 stage.instructions.iter().for_each(|instruction| found.read(instruction));
@@ -118,7 +121,8 @@ impl Dockerfile {
             let args = stage.args.iter_mut().map(|arg| &mut arg.span);
             let references =
                 std::iter::once(&mut stage.from).chain(&mut stage.uses).map(|reference| &mut reference.span);
-            let texts = stage.sources.iter_mut().chain(&mut stage.secrets).chain(&mut stage.runs).map(|(_, span)| span);
+            let mounts = stage.secrets.iter_mut().chain(&mut stage.ssh);
+            let texts = stage.sources.iter_mut().chain(mounts).chain(&mut stage.runs).map(|(_, span)| span);
             args.chain(references).chain(texts)
         });
         self.global_args.iter_mut().map(|arg| &mut arg.span).chain(of_stages)
@@ -259,6 +263,10 @@ impl Stage {
             value.value.split(',').map(|option| option.split_once('=').unwrap_or((option, ""))).collect();
         if let Some(from) = options.get("from") {
             self.uses.push(reference(from, &value.span));
+        }
+        if options.get("type") == Some(&"ssh") {
+            let id = options.get("id").filter(|id| !id.is_empty()).unwrap_or(&"default");
+            self.ssh.push(((*id).to_owned(), value.span.clone()));
         }
         if options.get("type") == Some(&"secret") {
             // Without an id the secret is named by its target, as BuildKit does.

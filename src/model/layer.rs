@@ -329,6 +329,17 @@ impl fmt::Display for Class {
     }
 }
 
+impl Network {
+    /// As the catalog and BuildKit write it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Network::Default => "default",
+            Network::None => "none",
+            Network::Host => "host",
+        }
+    }
+}
+
 impl EdgeKind {
     /// As JSON and findings write it.
     pub fn as_str(self) -> &'static str {

@@ -18,6 +18,7 @@ mod lock;
 mod parsers;
 mod pipelines;
 mod pipelines_run;
+mod plan_properties;
 mod pre_commit;
 mod properties;
 mod real;

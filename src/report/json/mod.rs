@@ -4,6 +4,7 @@
 //!
 //! A new answer is a type with [`Answer`], and a line in [`SHAPES`].
 
+pub mod build;
 pub mod cascade;
 mod change;
 pub mod decisions;

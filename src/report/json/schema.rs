@@ -6,6 +6,7 @@ use schemars::{JsonSchema, Schema};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
+use super::build::{Build, Report, ReportList};
 use super::cascade::Cascade;
 use super::decisions::{Adrs, Axioms};
 use super::findings::{Explain, Validate, ValidateExplain, ValidateList};
@@ -21,6 +22,7 @@ use crate::report::pipeline::github::Matrices;
 pub static SHAPES: &[Shape] = &[
     Shape::of::<Adrs<'_>>(),
     Shape::of::<Axioms<'_>>(),
+    Shape::of::<Build<'_>>(),
     Shape::of::<Cascade<'_>>(),
     Shape::foreign::<Matrices>("cascade-github-matrix"),
     Shape::of::<Explain>(),
@@ -28,6 +30,8 @@ pub static SHAPES: &[Shape] = &[
     Shape::of::<List<'_>>(),
     Shape::of::<Lock<'_>>(),
     Shape::of::<Outdated<'_>>(),
+    Shape::of::<Report<'_>>(),
+    Shape::of::<ReportList<'_>>(),
     Shape::of::<Schemas>(),
     Shape::of::<Show<'_>>(),
     Shape::of::<Update<'_>>(),

@@ -1,0 +1,3 @@
+//! Tests of the rooms that run a plan, without engine and registry: order, staging, secrets.
+
+mod scheduler;
