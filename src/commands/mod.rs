@@ -41,6 +41,7 @@ use exit::Exit;
 use ui::{ColorChoice, Ui};
 
 use crate::catalog::eval;
+use crate::host::guard;
 
 /// The hidden argument that makes this program an evaluation worker.
 const WORKER_ARGUMENT: &str = "__evaluate";
@@ -132,6 +133,9 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     }
     if args.get(1).is_some_and(|arg| arg == WORKER_ARGUMENT) {
         eval::worker_main();
+    }
+    if args.get(1).is_some_and(|arg| arg == guard::ARGUMENT) {
+        return guard::run(args.into_iter().skip(2));
     }
     let program = completions::program(args.first());
     let parsed = command().try_get_matches_from(args).and_then(|matches| Cli::from_arg_matches(&matches));
