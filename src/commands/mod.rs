@@ -17,12 +17,15 @@ mod lock;
 mod man;
 mod outdated;
 mod past;
+mod plan;
+mod planning;
 mod progress;
 mod replay;
 mod report;
 mod retag;
 mod schema;
 mod scope;
+mod selection;
 mod show;
 mod ui;
 mod update;
@@ -97,6 +100,7 @@ pub struct GlobalArgs {
 enum Command {
     Cascade(cascade::Args),
     Why(why::Args),
+    Plan(plan::Args),
     Validate(validate::Args),
     Lock(lock::Args),
     Outdated(outdated::Args),
@@ -192,6 +196,7 @@ fn dispatch(context: &Context<'_>, command: &Command) -> Result<Exit, CommandErr
     match command {
         Command::Cascade(args) => cascade::run(context, args),
         Command::Why(args) => why::run(context, args),
+        Command::Plan(args) => plan::run(context, args),
         Command::Validate(args) => validate::run(context, args),
         Command::Lock(args) => lock::run(context, args),
         Command::Outdated(args) => outdated::run(context, args),

@@ -12,6 +12,7 @@ pub mod markdown;
 pub mod pins;
 pub mod pipeline;
 pub mod place;
+pub mod plan;
 pub mod progress;
 pub mod reason;
 pub mod run;

@@ -2,6 +2,7 @@
 
 use crate::cascade::Cascade;
 use crate::model::{Change, Digest, LayerName};
+use crate::plan::{Reason, SkipReason};
 
 /// What changed, in words.
 pub fn change(change: &Change) -> String {
@@ -53,4 +54,24 @@ pub fn chain(cascade: &Cascade, name: &LayerName, all: bool) -> String {
         text.push_str(&format!(" → {layer} ({edge})"));
     }
     text
+}
+
+/// Why a layer is built or proven, in words.
+pub fn planned(reason: &Reason) -> String {
+    match reason {
+        Reason::NoImage => "no image of this fingerprint".to_owned(),
+        Reason::Forced => "forced".to_owned(),
+        Reason::ParentForced { parent, edge } => format!("its {edge} {parent} is built once more"),
+        Reason::ParentBuilt { parent, edge } => format!("its {edge} {parent} is built, too"),
+        Reason::NeededBy { child } => format!("needed by {child}"),
+        Reason::ProofMissing => "an image, and no proof that it is good".to_owned(),
+        Reason::FailedBefore { run } => format!("failed in run {run}"),
+    }
+}
+
+/// Why a layer needs nothing, in words.
+pub fn skipped(reason: &SkipReason) -> String {
+    match reason {
+        SkipReason::UpToDate => "up to date".to_owned(),
+    }
 }

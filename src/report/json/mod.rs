@@ -12,6 +12,7 @@ pub mod findings;
 pub mod graph;
 pub mod layers;
 pub mod pins;
+pub mod plan;
 pub mod schema;
 pub mod update;
 pub mod why;

@@ -13,6 +13,7 @@ use super::findings::{Explain, Validate, ValidateExplain, ValidateList};
 use super::graph::Graph;
 use super::layers::{List, Show};
 use super::pins::{Lock, Outdated};
+use super::plan::Plan;
 use super::update::Update;
 use super::why::Why;
 use super::{Answer, VERSION};
@@ -30,6 +31,7 @@ pub static SHAPES: &[Shape] = &[
     Shape::of::<List<'_>>(),
     Shape::of::<Lock<'_>>(),
     Shape::of::<Outdated<'_>>(),
+    Shape::of::<Plan<'_>>(),
     Shape::of::<Report<'_>>(),
     Shape::of::<ReportList<'_>>(),
     Shape::of::<Schemas>(),
