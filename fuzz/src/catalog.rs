@@ -5,8 +5,8 @@ use std::io::Write;
 
 use lamina::catalog::{Loaded, LoadedLayer, Spans};
 use lamina::model::{
-    Base, Build, Catalog, Class, Donor, Hooks, Layer, LayerName, NativeDep, NativeSource, Needed, RelPath, Resources,
-    Secret,
+    Base, Build, Catalog, Class, Donor, Hooks, Layer, LayerName, NativeDep, NativeSource, Needed, Network, RelPath,
+    Resources, Secret,
 };
 use lamina::snapshot::Snapshot;
 use lamina::tree::{Entry, EntryKind, Files, Hashed, Tree, TreeError, sha256};
@@ -72,7 +72,7 @@ pub fn layer(name: &str, base: Base) -> Layer {
             args: BTreeMap::new(),
             contexts: BTreeMap::new(),
             ssh: Vec::new(),
-            network: lamina::model::Network::Default,
+            network: Network::Default,
             labels: BTreeMap::new(),
             annotations: BTreeMap::new(),
             secrets: Vec::new(),
@@ -97,6 +97,8 @@ pub fn demanding_layer(name: &str) -> Layer {
         source: NativeSource::Apt,
     }];
     layer.build.args.insert("V".to_owned(), "1".to_owned());
+    layer.build.contexts.insert("shared".to_owned(), path("shared"));
+    layer.build.ssh = vec!["default".to_owned()];
     layer.build.secrets = vec![Secret { id: "creds".to_owned(), required: false, purpose: None }];
     layer
 }

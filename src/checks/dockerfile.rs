@@ -24,6 +24,7 @@ pub(super) const CODES: &[Code] = &[
     Code::SecretUndeclared,
     Code::SshUndeclared,
     Code::ContextUnused,
+    Code::ContextEmpty,
     Code::ContextName,
     Code::TargetUnknown,
     Code::CopySource,
@@ -281,7 +282,10 @@ impl Checked<'_> {
                 }
             }
         }
-        for name in build.contexts.keys() {
+        for context in ContextFolder::named(&self.loaded.layer) {
+            let name = context.name.unwrap_or_default();
+            // A context that can't be read is the context check's to report.
+            let entries = context.entries(&self.snapshot.catalog.files, &self.loaded.workflow);
             let field = format!("build.contexts.{name}");
             let is_stage =
                 stages.iter().any(|stage| stage.name.as_ref().is_some_and(|own| own.eq_ignore_ascii_case(name)));
@@ -294,6 +298,10 @@ impl Checked<'_> {
                 let message = format!("nothing in {} takes the context `{name}`", build.dockerfile);
                 let finding = self.at_field(Code::ContextUnused, &field, message);
                 self.findings.push(finding.help(format!("copy from it with `COPY --from={name}`, or remove it")));
+            } else if entries.is_ok_and(|entries| entries.is_empty()) {
+                let message = format!("the context `{name}` has no file: {}", context.folder);
+                let finding = self.at_field(Code::ContextEmpty, &field, message);
+                self.findings.push(finding.help("it is relative to the layer's folder, and its .dockerignore holds"));
             }
         }
     }

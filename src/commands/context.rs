@@ -17,6 +17,7 @@ use super::ui::Ui;
 use super::{GlobalArgs, WORKER_ARGUMENT};
 use crate::catalog::eval::{Limits, Overlay, WorkerCommand};
 use crate::catalog::{self, CATALOG_FILE, Cache, LoadedLayer, Options};
+use crate::history::History;
 use crate::lock::{self, Lock};
 use crate::model::{LayerName, RelPath};
 use crate::registry::{self, Client, Retry};
@@ -107,6 +108,18 @@ impl<'a> Context<'a> {
     /// The current folder.
     pub fn folder(&self) -> &Path {
         &self.folder
+    }
+
+    /// What earlier runs did.
+    ///
+    /// # Errors
+    /// When nobody says where the home folder is.
+    pub fn history(&self) -> Result<History, CommandError> {
+        let state = state_folder().ok_or_else(|| {
+            CommandError::new(Exit::Failure, "there is no folder for the history of runs")
+                .hint("set HOME, or XDG_STATE_HOME")
+        })?;
+        Ok(History::new(&state, &self.root))
     }
 
     /// Whether everything is to be told.
@@ -328,6 +341,12 @@ pub fn read_bytes(path: &Path, limit: u64) -> Result<Vec<u8>, CommandError> {
         return Err(error(&format!("it has more than {limit} bytes")));
     }
     Ok(bytes)
+}
+
+/// `$XDG_STATE_HOME/lamina`, or `~/.local/state/lamina`.
+pub fn state_folder() -> Option<PathBuf> {
+    let base = etcetera::choose_base_strategy().ok()?;
+    Some(base.state_dir()?.join("lamina"))
 }
 
 /// `$XDG_CACHE_HOME/lamina`, or `~/.cache/lamina`.

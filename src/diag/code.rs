@@ -110,6 +110,8 @@ codes! {
         "build.ssh lists the ids that the Dockerfile mounts with --mount=type=ssh, so that whoever builds knows what to supply. A mount without an id has the id `default`.";
     ContextUnused = "context-unused", Warning, "The workflow declares a named context that the Dockerfile does not use.",
         "A named context of build.contexts is used by `FROM NAME`, `COPY --from=NAME` or `RUN --mount=from=NAME`. Its files are inputs of the layer all the same: a change of them would have it rebuilt for nothing.";
+    ContextEmpty = "context-empty", Error, "A named context has no file.",
+        "build.contexts names a folder relative to the layer's folder. Either it is not there, or the .dockerignore at its root leaves out all that is in it.";
     ContextName = "context-name", Error, "A named context has the name of a stage.",
         "BuildKit would put the context in the place of the stage, which is then never built. Rename one of them.";
     TargetUnknown = "target-unknown", Error, "build.target names a stage that the Dockerfile does not have.",

@@ -146,7 +146,7 @@ const RULES: &[Rule] = &[
     (&[], &["ResourceExhausted: "], FailureKind::Resources, false, None),
     // The engine's own.
     (&["parent snapshot", "does not exist"], &[], FailureKind::Engine, true, None),
-    (&[], &["Cannot connect to the Docker daemon", "failed to connect to the docker API", "listing workers for Build"], FailureKind::Engine, true, Some(START)),
+    (&[], &["Cannot connect to the Docker daemon", "failed to connect to the docker API", "error during connect", "listing workers for Build"], FailureKind::Engine, true, Some(START)),
     (&[], &["no builder", "failed to find driver", "unable to resolve docker endpoint"], FailureKind::Engine, false, Some(START)),
     (&[], &["unknown flag: ", "unknown shorthand flag", "flag provided but not defined", "unknown command"], FailureKind::Engine, false, Some(CLIENT)),
     // The Dockerfile.
@@ -159,7 +159,7 @@ const RULES: &[Rule] = &[
     // A registry that can't be asked; also one that can't be asked for a token.
     (&["server gave HTTP response to HTTPS client"], &[], FailureKind::Registry, false, Some(HTTP)),
     (&[], &["failed to do request", "dial tcp", "i/o timeout", "TLS handshake timeout", "connection reset by peer", "unexpected EOF"], FailureKind::Registry, true, None),
-    (&[], &["500 Internal Server Error", "502 Bad Gateway", "503 Service Unavailable", "504 Gateway Timeout", "unexpected status: 5", "unexpected status from"], FailureKind::Registry, true, None),
+    (&[], &["500 Internal Server Error", "502 Bad Gateway", "503 Service Unavailable", "504 Gateway Timeout", "unexpected status: 5"], FailureKind::Registry, true, None),
     (&[], &["429 Too Many Requests", "toomanyrequests"], FailureKind::Registry, true, None),
     (&[], &["failed to authorize", "insufficient_scope", "401 Unauthorized", "403 Forbidden", "authorization failed", "access denied", "denied: "], FailureKind::Unauthorized, false, Some(LOGIN)),
     // The connection to the engine, after those to registries: they fail in the same words.

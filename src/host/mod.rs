@@ -1,5 +1,5 @@
-//! The machine: the one place that starts programs, reads the clock and hears signals; and the type of what must not be
-//! seen.
+//! The machine: the one place that starts programs, that knows the time and that hears signals; and the type of what must
+//! not be seen.
 
 pub mod child;
 pub mod clock;

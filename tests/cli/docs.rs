@@ -8,7 +8,7 @@ use lamina::diag::Code;
 
 use crate::workshop::{RUST, Workshop};
 
-const COMMANDS: [&str; 16] = [
+const COMMANDS: [&str; 18] = [
     "cascade",
     "why",
     "validate",
@@ -16,6 +16,8 @@ const COMMANDS: [&str; 16] = [
     "lock",
     "outdated",
     "update",
+    "report",
+    "replay",
     "list",
     "show",
     "graph",

@@ -114,7 +114,8 @@ fn shop(registry: &str) -> Workshop {
         "app",
         &format!(
             "build_base = {{ layer = \"tool\" }},\nruntime_base = {base},\ndonors = [{{ layer = \"tool\" }}],\n\
-             build.target = \"final\","
+             build = {{ target = \"final\", contexts.shared = \"../../shared\", network = 'none,\
+             labels.\"org.example.a\" = \"b=c d\", annotations.\"org.example.e\" = \"f g\" }},"
         ),
     );
     shop.dockerfile(
@@ -122,11 +123,30 @@ fn shop(registry: &str) -> Workshop {
         &format!(
             "ARG BUILD_BASE={image}\nARG RUNTIME_BASE={image}\nARG DONOR_TOOL={image}\nFROM ${{DONOR_TOOL}} AS tool\n\
              FROM ${{BUILD_BASE}} AS build\nRUN test -f /base && test -f /file && test ! -e /pwned\n\
-             FROM ${{RUNTIME_BASE}} AS final\nCOPY --from=build /base /base\nCOPY --from=tool /text /text\nFROM scratch AS unused\n"
+             FROM ${{RUNTIME_BASE}} AS final\nCOPY --from=build /base /base\nCOPY --from=tool /text /text\n\
+             COPY --from=shared note /note\nFROM scratch AS unused\n"
         ),
     );
-    shop.commit("first");
+    shop.file("shared/note", "shared\n").commit("first");
     shop
+}
+
+/// What the workflow says of the image stands in it.
+fn has_labels_and_annotations(image: &str) {
+    let inspect = |format: &str| text(&docker(&["buildx", "imagetools", "inspect", image, "--format", format]));
+    let config = inspect("{{json .Image}}");
+    assert!(config.contains(r#""org.example.a": "b=c d""#), "{config}");
+    let manifest = text(&docker(&["buildx", "imagetools", "inspect", "--raw", image]));
+    let index: Value = serde_json::from_str(&manifest).unwrap();
+    // Of an index, the manifest of the image is the first; the next ones are attestations.
+    let manifest = match index["manifests"][0]["digest"].as_str() {
+        None => manifest,
+        Some(digest) => {
+            let (repository, _) = image.rsplit_once(':').unwrap();
+            text(&docker(&["buildx", "imagetools", "inspect", "--raw", &format!("{repository}@{digest}")]))
+        }
+    };
+    assert!(manifest.contains(r#""org.example.e": "f g""#), "{manifest}");
 }
 
 const TEXT: &str = "$(touch /pwned) `id` \"a\"  'b' \\ $HOME ";
@@ -198,6 +218,8 @@ fn the_steps_of_the_workflow_build_a_change_wave_by_wave() {
     }
     assert_eq!(built.iter().map(|(layer, _)| layer.as_str()).collect::<Vec<_>>(), ["base", "tool", "app"]);
     let app = &built[2].1;
+    has_labels_and_annotations(app);
+    assert_eq!(content(&shop, app, "/note"), "shared\n");
     assert_eq!((content(&shop, app, "/base"), content(&shop, app, "/text")), ("two\n".to_owned(), TEXT.to_owned()));
 }
 
@@ -250,6 +272,8 @@ fn the_jobs_of_the_child_pipeline_build_a_change_in_the_order_of_their_needs() {
     }
     assert_eq!(done.into_iter().collect::<Vec<_>>(), ["app", "base", "tool"]);
     let app = &jobs["app"].1["LAMINA_IMAGE"];
+    has_labels_and_annotations(app);
+    assert_eq!(content(&shop, app, "/note"), "shared\n");
     assert_eq!((content(&shop, app, "/base"), content(&shop, app, "/text")), ("three\n".to_owned(), TEXT.to_owned()));
 }
 

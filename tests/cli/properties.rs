@@ -11,7 +11,7 @@ use lamina::graph::Graph;
 use lamina::lock::Lock;
 use lamina::model::{
     Artifact, Base, Build, Catalog, Change, Class, Donor, EdgeKind, Hooks, Layer, LayerName, NativeDep, NativeSource,
-    Needed, Platform, RelPath, Resources, Secret, Tool,
+    Needed, Network, Platform, RelPath, Resources, Secret, Tool,
 };
 use lamina::snapshot::Snapshot;
 use lamina::tree::{Entry, EntryKind, Files, Hashed, Tree, TreeError, sha256};
@@ -102,7 +102,7 @@ fn layer(own: LayerName, build_base: Base, runtime_base: Base, donors: Vec<Donor
             args: BTreeMap::from([("G".to_owned(), "1".to_owned())]),
             contexts: BTreeMap::new(),
             ssh: Vec::new(),
-            network: lamina::model::Network::Default,
+            network: Network::Default,
             labels: BTreeMap::new(),
             annotations: BTreeMap::new(),
             secrets: ["h", "i"].map(|id| Secret { id: id.to_owned(), required: false, purpose: None }).to_vec(),
@@ -287,6 +287,12 @@ fn change_input(spec: &mut Spec, at: usize, kind: usize) {
             let file = spec.files.remove(&format!("{folder}/src/a")).unwrap();
             spec.files.insert(format!("{folder}/src/c"), file);
         }
+        21 => layer.build.ssh = vec!["s".to_owned()],
+        22 => layer.build.network = Network::None,
+        23 => drop(layer.build.labels.insert("l".to_owned(), "1".to_owned())),
+        24 => drop(layer.build.annotations.insert("l".to_owned(), "1".to_owned())),
+        // The very files of the build context, once more.
+        25 => drop(layer.build.contexts.insert("n".to_owned(), path(&folder))),
         _ => {
             let (a, b) = (format!("{folder}/src/a"), format!("{folder}/src/b"));
             let (first, second) = (spec.files[&a].clone(), spec.files[&b].clone());
@@ -294,7 +300,7 @@ fn change_input(spec: &mut Spec, at: usize, kind: usize) {
         }
     }
 }
-const INPUTS: usize = 22;
+const INPUTS: usize = 27;
 
 /// Changes of what is no input, by number.
 fn change_no_input(spec: &mut Spec, at: usize, kind: usize) {
@@ -318,11 +324,12 @@ fn change_no_input(spec: &mut Spec, at: usize, kind: usize) {
         11 => layer.build.secrets[0].purpose = Some("p".to_owned()),
         12 => spec.layers.reverse(),
         13 => drop(spec.files.insert(format!("{folder}/workflow.ncl"), (b"# comment".to_vec(), false))),
-        14 => drop(spec.files.insert(format!("{folder}/.dockerignore"), (b"# comment\nnothing".to_vec(), false))),
+        14 => layer.tags = vec!["1".to_owned()],
+        15 => drop(spec.files.insert(format!("{folder}/.dockerignore"), (b"# comment\nnothing".to_vec(), false))),
         _ => spec.files.get_mut(&format!("{folder}/Dockerfile")).unwrap().1 = true,
     }
 }
-const NO_INPUTS: usize = 16;
+const NO_INPUTS: usize = 17;
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]

@@ -4,6 +4,7 @@
 //!
 //! A new answer is a type with [`Answer`], and a line in [`SHAPES`].
 
+pub mod build;
 pub mod cascade;
 mod change;
 pub mod decisions;
@@ -13,6 +14,7 @@ pub mod layers;
 pub mod pins;
 pub mod plan;
 pub mod schema;
+pub mod status;
 pub mod update;
 pub mod why;
 mod words;

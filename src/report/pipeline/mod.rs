@@ -65,6 +65,11 @@ impl<'a> Pipeline<'a> {
     }
 }
 
+/// `NAME=value` each.
+fn equations(map: &BTreeMap<String, String>) -> Vec<String> {
+    map.iter().map(|(name, value)| format!("{name}={value}")).collect()
+}
+
 /// A text in one line of at most `most` characters.
 pub(super) fn bounded(text: &str, most: usize) -> String {
     let line: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
