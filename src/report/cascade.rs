@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::reason;
-use super::{count, json, table};
+use super::{count, json, pins, table};
 use crate::cascade::Cascade;
 use crate::lock::Move;
 use crate::model::{LayerName, RelPath};
@@ -95,9 +95,7 @@ impl CascadeReport<'_> {
                 count(waves.len(), "wave")
             ));
         }
-        for image in self.snapshot.unlocked() {
-            remarks.push(format!("{} has no digest in the lock: a move of its tag goes unnoticed", image.familiar()));
-        }
+        remarks.extend(pins::unlocked(self.snapshot));
         let paths = self.unaffecting;
         let mut say = |what: &str, named: Vec<String>| {
             if named.is_empty() {

@@ -8,7 +8,7 @@ use lamina::diag::Code;
 
 use crate::workshop::{RUST, Workshop};
 
-const COMMANDS: [&str; 16] = [
+const COMMANDS: [&str; 17] = [
     "cascade",
     "why",
     "validate",
@@ -19,6 +19,7 @@ const COMMANDS: [&str; 16] = [
     "list",
     "show",
     "graph",
+    "export",
     "adr",
     "axioms",
     "schema",
