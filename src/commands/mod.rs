@@ -17,10 +17,18 @@ mod list;
 mod lock;
 mod man;
 mod outdated;
+mod past;
+mod plan;
+mod planning;
+mod progress;
+mod replay;
+mod report;
 mod retag;
 mod schema;
 mod scope;
+mod selection;
 mod show;
+mod status;
 mod ui;
 mod update;
 mod validate;
@@ -38,6 +46,7 @@ use exit::Exit;
 use ui::{ColorChoice, Ui};
 
 use crate::catalog::eval;
+use crate::host::guard;
 
 /// The hidden argument that makes this program an evaluation worker.
 const WORKER_ARGUMENT: &str = "__evaluate";
@@ -93,10 +102,14 @@ pub struct GlobalArgs {
 enum Command {
     Cascade(cascade::Args),
     Why(why::Args),
+    Plan(plan::Args),
+    Status(status::Args),
     Validate(validate::Args),
     Lock(lock::Args),
     Outdated(outdated::Args),
     Update(update::Args),
+    Report(report::Args),
+    Replay(replay::Args),
     Explain(explain::Args),
     List(list::Args),
     Show(show::Args),
@@ -128,6 +141,9 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     }
     if args.get(1).is_some_and(|arg| arg == WORKER_ARGUMENT) {
         eval::worker_main();
+    }
+    if args.get(1).is_some_and(|arg| arg == guard::ARGUMENT) {
+        return guard::run(args.into_iter().skip(2));
     }
     let program = completions::program(args.first());
     let parsed = command().try_get_matches_from(args).and_then(|matches| Cli::from_arg_matches(&matches));
@@ -184,10 +200,14 @@ fn dispatch(context: &Context<'_>, command: &Command) -> Result<Exit, CommandErr
     match command {
         Command::Cascade(args) => cascade::run(context, args),
         Command::Why(args) => why::run(context, args),
+        Command::Plan(args) => plan::run(context, args),
+        Command::Status(args) => status::run(context, args),
         Command::Validate(args) => validate::run(context, args),
         Command::Lock(args) => lock::run(context, args),
         Command::Outdated(args) => outdated::run(context, args),
         Command::Update(args) => update::run(context, args),
+        Command::Report(args) => report::run(context, args),
+        Command::Replay(args) => replay::run(context, args),
         Command::List(args) => list::run(context, args),
         Command::Show(args) => show::run(context, args),
         Command::Graph(args) => graph::run(context, args),

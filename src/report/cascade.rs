@@ -22,6 +22,37 @@ pub struct Unaffecting {
     pub unclaimed: Vec<RelPath>,
 }
 
+impl Unaffecting {
+    /// What is said about them: how many there are, and all of them where that is asked for.
+    pub fn remarks(&self, verbose: bool) -> Vec<String> {
+        let mut remarks = Vec::new();
+        let mut say = |what: &str, named: Vec<String>| {
+            if named.is_empty() {
+                return;
+            }
+            remarks.push(format!(
+                "{} {what}{}",
+                count(named.len(), "path"),
+                if verbose { "" } else { " (-v names them)" }
+            ));
+            if verbose {
+                remarks.extend(named.into_iter().map(|name| format!("  {name}")));
+            }
+        };
+        say("outside of the catalog's folders", self.outside.clone());
+        say(
+            "ignored by the catalog's list",
+            self.ignored.iter().map(|(file, glob)| format!("{file} ({glob})")).collect(),
+        );
+        say(
+            "of the catalog from which no layer is built",
+            self.not_built.iter().map(|(file, why)| format!("{file} ({why})")).collect(),
+        );
+        say("claimed by no layer, and ignored", self.unclaimed.iter().map(RelPath::to_string).collect());
+        remarks
+    }
+}
+
 /// A cascade with what a report on it needs.
 #[derive(Debug)]
 pub struct CascadeReport<'a> {
@@ -96,30 +127,7 @@ impl CascadeReport<'_> {
             ));
         }
         remarks.extend(pins::unlocked(self.snapshot));
-        let paths = self.unaffecting;
-        let mut say = |what: &str, named: Vec<String>| {
-            if named.is_empty() {
-                return;
-            }
-            remarks.push(format!(
-                "{} {what}{}",
-                count(named.len(), "path"),
-                if self.verbose { "" } else { " (-v names them)" }
-            ));
-            if self.verbose {
-                remarks.extend(named.into_iter().map(|name| format!("  {name}")));
-            }
-        };
-        say("outside of the catalog's folders", paths.outside.clone());
-        say(
-            "ignored by the catalog's list",
-            paths.ignored.iter().map(|(file, glob)| format!("{file} ({glob})")).collect(),
-        );
-        say(
-            "of the catalog from which no layer is built",
-            paths.not_built.iter().map(|(file, why)| format!("{file} ({why})")).collect(),
-        );
-        say("claimed by no layer, and ignored", paths.unclaimed.iter().map(RelPath::to_string).collect());
+        remarks.extend(self.unaffecting.remarks(self.verbose));
         remarks
     }
 }

@@ -12,10 +12,12 @@ pub mod markdown;
 pub mod pins;
 pub mod pipeline;
 pub mod place;
+pub mod plan;
 pub mod progress;
 pub mod reason;
 pub mod run;
 pub mod sarif;
+pub mod status;
 pub mod update;
 
 use std::collections::BTreeMap;

@@ -8,7 +8,7 @@ use lamina::diag::Code;
 
 use crate::workshop::{RUST, Workshop};
 
-const COMMANDS: [&str; 17] = [
+const COMMANDS: [&str; 19] = [
     "cascade",
     "why",
     "validate",
@@ -16,6 +16,8 @@ const COMMANDS: [&str; 17] = [
     "lock",
     "outdated",
     "update",
+    "report",
+    "replay",
     "list",
     "show",
     "graph",

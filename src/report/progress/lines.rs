@@ -57,16 +57,25 @@ impl Lines {
             _ => {
                 let begun = std::mem::take(&mut self.begun);
                 let named = begun.into_iter().filter_map(|step| self.steps.get(&step).map(|name| (step.0, name)));
-                named.map(|(layer, name)| format!("{layer:0$}  {name}", self.width)).collect()
+                named.map(|(layer, name)| format!("{}  {name}", self.name(&layer))).collect()
             }
         };
-        if let Some(text) = self.text(event) {
-            lines.push(match event.kind.layer() {
-                Some(layer) => format!("{layer:0$}  {text}", self.width),
-                None => text,
-            });
-        }
+        lines.extend(self.about(event));
         lines
+    }
+
+    /// The line on an event itself, without those on what was held back.
+    pub(super) fn about(&mut self, event: &Event) -> Option<String> {
+        let text = self.text(event)?;
+        Some(match event.kind.layer() {
+            Some(layer) => format!("{}  {text}", self.name(layer)),
+            None => text,
+        })
+    }
+
+    /// A layer's name, as wide as the longest one.
+    pub(super) fn name(&self, layer: &LayerName) -> String {
+        format!("{layer:0$}", self.width)
     }
 
     fn text(&mut self, event: &Event) -> Option<String> {

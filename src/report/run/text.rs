@@ -1,11 +1,11 @@
 //! The end report: what failed with all that helps to mend it, then every layer with its outcome, then the verdict.
 
-use std::time::Duration;
-
 use anstyle::AnsiColor;
 
 use super::{LayerSummary, State, Summary};
-use crate::event::{Action, CancelReason, Failure, NotRun, Origin, Outcome, ProbeResult, RunOutcome, StepFailure};
+use crate::event::{
+    Action, CancelReason, Failure, NotRun, Origin, Outcome, ProbeResult, RunId, RunOutcome, StepFailure,
+};
 use crate::report::progress::shown;
 use crate::report::{count, duration, table};
 
@@ -29,7 +29,7 @@ pub fn text(summary: &Summary, style: Style) -> String {
     }
     for (title, color, rows) in groups(summary, style) {
         if !rows.is_empty() {
-            text.push_str(&paint(&title, color, style));
+            text.push_str(&paint(title, color, style));
             text.push('\n');
             table(&rows).lines().for_each(|line| text.push_str(&format!("  {line}\n")));
         }
@@ -49,7 +49,7 @@ pub fn text(summary: &Summary, style: Style) -> String {
     text
 }
 
-type Group = (String, AnsiColor, Vec<[String; 3]>);
+type Group = (&'static str, AnsiColor, Vec<[String; 3]>);
 
 /// Name, what there is to say, and duration of every layer, by outcome.
 fn groups(summary: &Summary, style: Style) -> Vec<Group> {
@@ -84,12 +84,25 @@ fn groups(summary: &Summary, style: Style) -> Vec<Group> {
         skipped.push([layer.layer.to_string(), shown(&layer.reason), String::new()]);
     }
     vec![
-        ("skipped".to_owned(), AnsiColor::Cyan, skipped),
-        ("succeeded".to_owned(), AnsiColor::Green, succeeded),
-        ("not finished".to_owned(), AnsiColor::Yellow, cancelled),
-        ("not started".to_owned(), AnsiColor::Yellow, not_begun),
-        ("failed".to_owned(), AnsiColor::Red, failed),
+        ("up to date", AnsiColor::Cyan, skipped),
+        ("succeeded", AnsiColor::Green, succeeded),
+        ("not finished", AnsiColor::Yellow, cancelled),
+        ("not started", AnsiColor::Yellow, not_begun),
+        ("failed", AnsiColor::Red, failed),
     ]
+}
+
+/// Recorded runs, newest first, a line each; of each, whether somebody still writes it down.
+pub fn list(runs: &[(RunId, Summary, bool)]) -> String {
+    let row = |(run, summary, running): &(RunId, Summary, bool)| {
+        let command = summary.start.as_ref().map(|start| start.command.clone()).unwrap_or_default();
+        let (how, _) = how_it_ended(summary, *running);
+        [run.to_string(), command, how.to_owned(), counted(summary), duration(summary.took())]
+    };
+    match runs {
+        [] => "no run is recorded\n".to_owned(),
+        runs => table(&runs.iter().map(row).collect::<Vec<_>>()),
+    }
 }
 
 /// What was done with a layer, and how much of it.
@@ -189,6 +202,13 @@ fn output(lines: &[String], text: &mut String) {
 /// The last line: how the run ended, how many layers of which outcome, and how long it took.
 fn verdict(summary: &Summary, style: Style) -> String {
     let Some(start) = &summary.start else { return "the run was cut off before it began\n".to_owned() };
+    let (how, color) = how_it_ended(summary, style.running);
+    let how = paint(how, color, style);
+    format!("{} {} {how}: {}, in {}\n", start.command, start.run, counted(summary), duration(summary.took()))
+}
+
+/// How many layers had which outcome.
+fn counted(summary: &Summary) -> String {
     let of = |wanted: fn(&State) -> bool| summary.layers.iter().filter(|layer| wanted(&layer.state)).count();
     let numbers = [
         (of(|state| matches!(state, State::Ended(Outcome::Succeeded { .. }))), "succeeded"),
@@ -199,17 +219,18 @@ fn verdict(summary: &Summary, style: Style) -> String {
     ];
     let counted: Vec<String> =
         numbers.iter().filter(|(number, _)| *number > 0).map(|(number, what)| format!("{number} {what}")).collect();
-    let (how, color) = match (summary.outcome(), summary.cancelled) {
+    if counted.is_empty() { "nothing to do".to_owned() } else { counted.join(", ") }
+}
+
+fn how_it_ended(summary: &Summary, running: bool) -> (&'static str, AnsiColor) {
+    match (summary.outcome(), summary.cancelled) {
         (Some(RunOutcome::Succeeded), _) => ("succeeded", AnsiColor::Green),
         (Some(RunOutcome::Failed), _) => ("failed", AnsiColor::Red),
         (Some(RunOutcome::Cancelled), Some(CancelReason::Terminated)) => ("was asked to end", AnsiColor::Yellow),
         (Some(RunOutcome::Cancelled), _) => ("was interrupted", AnsiColor::Yellow),
-        (None, _) if style.running => ("is still running", AnsiColor::Cyan),
-        (None, _) => ("was cut off: lamina was killed, or the machine went down", AnsiColor::Red),
-    };
-    let counted = if counted.is_empty() { "nothing to do".to_owned() } else { counted.join(", ") };
-    let took: Duration = summary.took();
-    format!("{} {} {}: {counted}, in {}\n", start.command, start.run, paint(how, color, style), duration(took))
+        (None, _) if running => ("is still running", AnsiColor::Cyan),
+        (None, _) => ("was cut off", AnsiColor::Red),
+    }
 }
 
 fn paint(text: &str, color: AnsiColor, style: Style) -> String {
