@@ -20,7 +20,8 @@ fn fails(lab: &Lab, steps: &str) -> lamina::engine::SolveError {
 fn a_step_that_fails() {
     on_each("step", |lab| {
         let folder = folder();
-        let built = lab.build(&lab.solve(folder.path(), "RUN echo fine\nRUN echo last words; exit 37\nRUN echo never\n"));
+        let built =
+            lab.build(&lab.solve(folder.path(), "RUN echo fine\nRUN echo last words; exit 37\nRUN echo never\n"));
         let error = built.result.as_ref().unwrap_err();
         assert_eq!((error.kind, error.exit_code, error.retryable), (FailureKind::Step, Some(37), false), "{error:?}");
         assert_eq!(error.message, "`[3/4] RUN echo last words; exit 37` ended with exit code 37", "{}", lab.name);

@@ -118,7 +118,8 @@ fn the_command_line() {
     let solve = Solve {
         dockerfile: "/s/Dockerfile".into(),
         context: "/s/context".into(),
-        contexts: [("a".to_owned(), "docker-image://r/a@sha256:0".to_owned()), ("b".to_owned(), "/b".to_owned())].into(),
+        contexts: [("a".to_owned(), "docker-image://r/a@sha256:0".to_owned()), ("b".to_owned(), "/b".to_owned())]
+            .into(),
         args: [("A".to_owned(), "1".to_owned())].into(),
         target: Some("last".to_owned()),
         platforms: vec!["linux/amd64".parse().unwrap(), "linux/arm64".parse().unwrap()],
