@@ -27,6 +27,7 @@ mod schema;
 mod scope;
 mod selection;
 mod show;
+mod status;
 mod ui;
 mod update;
 mod validate;
@@ -101,6 +102,7 @@ enum Command {
     Cascade(cascade::Args),
     Why(why::Args),
     Plan(plan::Args),
+    Status(status::Args),
     Validate(validate::Args),
     Lock(lock::Args),
     Outdated(outdated::Args),
@@ -197,6 +199,7 @@ fn dispatch(context: &Context<'_>, command: &Command) -> Result<Exit, CommandErr
         Command::Cascade(args) => cascade::run(context, args),
         Command::Why(args) => why::run(context, args),
         Command::Plan(args) => plan::run(context, args),
+        Command::Status(args) => status::run(context, args),
         Command::Validate(args) => validate::run(context, args),
         Command::Lock(args) => lock::run(context, args),
         Command::Outdated(args) => outdated::run(context, args),

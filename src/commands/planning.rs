@@ -122,8 +122,9 @@ pub fn no_state(context: &Context<'_>, snapshot: Snapshot, error: StateError) ->
 }
 
 /// What earlier runs on this machine say of the layers.
-pub fn past(_context: &Context<'_>, _snapshot: &Snapshot) -> Past {
-    Past::default()
+pub fn past(context: &Context<'_>, snapshot: &Snapshot) -> Past {
+    // Nobody needs it to be right, so that there is none is no error.
+    context.history().map(|history| Past::of(snapshot, &history.layers())).unwrap_or_default()
 }
 
 fn unbuildable(snapshot: Snapshot, findings: Vec<Diagnostic>) -> CommandError {

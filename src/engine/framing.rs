@@ -46,13 +46,17 @@ impl Framing {
     pub fn feed(&mut self, bytes: &[u8], mut found: impl FnMut(Frame<'_>)) {
         for &byte in bytes {
             match self.place {
-                Place::Between if byte.is_ascii_whitespace() => {}
+                Place::Between if matches!(byte, b'\n' | b'\r') => self.begin(),
+                // It belongs to the line, if one follows.
+                Place::Between if byte.is_ascii_whitespace() => self.hold(byte, MAX_LINE),
+                Place::Between if byte == b'{' => {
+                    self.begin();
+                    self.hold(byte, MAX_MESSAGE);
+                    self.place = Place::Object { depth: 1, string: false, escaped: false };
+                }
                 Place::Between => {
-                    self.place = match byte {
-                        b'{' => Place::Object { depth: 1, string: false, escaped: false },
-                        _ => Place::Line,
-                    };
                     self.hold(byte, MAX_LINE);
+                    self.place = Place::Line;
                 }
                 Place::Line if byte == b'\n' => {
                     found(Frame::Line(&self.held));
@@ -81,16 +85,18 @@ impl Framing {
 
     /// The input has ended: what is held is text.
     pub fn finish(&mut self, mut found: impl FnMut(Frame<'_>)) {
-        for line in self.held.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
+        let blank = |line: &&[u8]| line.iter().all(u8::is_ascii_whitespace);
+        for line in self.held.split(|byte| *byte == b'\n').filter(|line| !blank(line)) {
             found(Frame::Line(line));
         }
         *self = Self::default();
     }
 
     fn hold(&mut self, byte: u8, most: usize) {
-        match self.held.len() < most {
-            true => self.held.push(byte),
-            false => self.cut = true,
+        if self.held.len() < most {
+            self.held.push(byte);
+        } else {
+            self.cut = true;
         }
     }
 

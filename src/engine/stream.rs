@@ -19,7 +19,7 @@ use super::{Instruction, Progress};
 use crate::event::StepStatus;
 
 /// The most steps of a build; what comes after these is not told.
-const MAX_STEPS: usize = 20_000;
+const MAX_STEPS: usize = 10_000;
 
 /// The most lines that are kept of what is no message: the last ones.
 const MAX_TAIL: usize = 200;
@@ -28,7 +28,10 @@ const MAX_TAIL: usize = 200;
 const MAX_WARNINGS: usize = 200;
 
 /// The longest name of a step and the longest error, in characters.
-const MAX_TEXT: usize = 8 << 10;
+const MAX_TEXT: usize = 4 << 10;
+
+/// The longest digest, in bytes; those of BuildKit have 71.
+const MAX_DIGEST: usize = 256;
 
 /// Reads what a client writes on stderr.
 #[derive(Debug, Default)]
@@ -165,7 +168,7 @@ impl State {
             }
             return;
         }
-        if self.steps.len() >= MAX_STEPS {
+        if self.steps.len() >= MAX_STEPS || vertex.digest.len() > MAX_DIGEST {
             return;
         }
         let name = bounded(&vertex.name);

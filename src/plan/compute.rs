@@ -3,11 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use jiff::Timestamp;
-
-use super::{Image, Plan, Reason, SkipReason, Skipped, Step, images_of};
+use super::{Image, Past, Plan, Reason, SkipReason, Skipped, Step, images_of};
 use crate::diag::Diagnostic;
-use crate::event::{Action, RunId};
+use crate::event::Action;
 use crate::model::{EdgeKind, LayerName};
 use crate::snapshot::Snapshot;
 
@@ -22,26 +20,6 @@ pub struct Wanted {
     pub ancestors: bool,
     /// The change that a layer was selected for, in words, where it was one.
     pub causes: BTreeMap<LayerName, String>,
-}
-
-/// What earlier runs on this machine say. It decides nothing: reasons and estimates are better with it.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Past {
-    /// How long the last successful builds of layers took, of whatever fingerprint.
-    pub durations: BTreeMap<LayerName, Duration>,
-    /// The layers whose last attempt failed, with the very fingerprint that they have now.
-    pub failed: BTreeMap<LayerName, Attempt>,
-    /// The layers whose last attempt succeeded, with the very fingerprint that they have now.
-    pub built: BTreeMap<LayerName, Attempt>,
-}
-
-/// Work at a layer in an earlier run.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Attempt {
-    /// The run.
-    pub run: RunId,
-    /// When it ended.
-    pub at: Timestamp,
 }
 
 /// Why there is no plan.

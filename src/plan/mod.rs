@@ -10,17 +10,21 @@ mod bases;
 mod compute;
 mod document;
 mod estimate;
+mod past;
 mod reason;
 mod state;
+mod status;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-pub use compute::{Attempt, Lacking, Past, PlanError, Wanted, asked};
+pub use compute::{Lacking, PlanError, Wanted, asked};
 pub use document::{MAX_DOCUMENT, Saved, SavedError};
 pub use estimate::Estimate;
+pub use past::{Attempt, Past};
 pub use reason::{Reason, SkipReason};
 pub use state::{StateError, look_up, state};
+pub use status::{Condition, Standing, others, standing};
 
 use crate::diag::Diagnostic;
 use crate::event::Action;

@@ -17,6 +17,7 @@ pub mod progress;
 pub mod reason;
 pub mod run;
 pub mod sarif;
+pub mod status;
 pub mod update;
 
 use std::collections::BTreeMap;

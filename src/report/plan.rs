@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{count, enumeration, reason, table};
 use crate::event::Action;
-use crate::plan::{Estimate, Plan, Reason, Skipped, Step};
+use crate::plan::{Estimate, Plan, Skipped, Step};
 use crate::snapshot::Snapshot;
 
 /// A plan with what a report on it needs.
@@ -37,7 +37,7 @@ impl PlanReport<'_> {
 
     fn row(&self, step: &Step) -> [String; 4] {
         let expected = step.expected.map(about).unwrap_or_default();
-        let mut why = reasons(&step.reasons, self.verbose);
+        let mut why = reason::all_planned(&step.reasons);
         if let Some(cause) = self.plan.causes.get(&step.layer) {
             why.push_str(&format!("; {cause}"));
         }
@@ -80,25 +80,6 @@ fn action(action: Action) -> &'static str {
         Action::Build => "build",
         Action::Prove => "prove",
     }
-}
-
-/// All reasons of a step. Of the parents and children that are named in several, the first stands for all, unless all
-/// are asked for.
-pub fn reasons(reasons: &[Reason], all: bool) -> String {
-    let mut words = Vec::new();
-    let mut more = 0;
-    for (at, one) in reasons.iter().enumerate() {
-        let is_same = |other: &Reason| other.code() == one.code();
-        if !all && reasons[..at].iter().any(is_same) {
-            more += 1;
-        } else {
-            words.push(reason::planned(one));
-        }
-    }
-    if more > 0 {
-        words.push(format!("and {more} more"));
-    }
-    words.join("; ")
 }
 
 /// How long a plan takes: `about 27 min of building, 22 min from start to end (wasm → leptos)`.

@@ -16,6 +16,8 @@ pub struct Lab {
     pub name: &'static str,
     pub engine: Box<dyn Engine>,
     pub registry: String,
+    /// How it was opened, for who wants to open it otherwise.
+    pub options: Options,
     /// Names that no other test, engine or run has.
     unique: String,
 }
@@ -36,22 +38,48 @@ pub fn options(client: ClientChoice) -> Options {
     }
 }
 
-/// Tries something on each engine that the environment names.
+/// Tries something with each client whose engine the environment names: the plugin of docker by itself, docker with its
+/// plugin, and buildctl.
 pub fn on_each(test: &str, try_it: impl Fn(&Lab)) {
     let Ok(registry) = env::var("LAMINA_LAB_REGISTRY") else {
         eprintln!("{test} is skipped: LAMINA_LAB_REGISTRY names no registry");
         return;
     };
-    let clients =
-        [("buildx", "DOCKER_HOST", ClientChoice::Buildx), ("buildctl", "BUILDKIT_HOST", ClientChoice::Buildctl)];
-    for (name, variable, client) in clients {
+    let hidden = folder();
+    let mut through_docker = options(ClientChoice::Buildx);
+    through_docker.env = with(&[("DOCKER_CONFIG", &hide_plugin(hidden.path()))]);
+    for (name, variable, options) in [
+        ("buildx", "DOCKER_HOST", options(ClientChoice::Buildx)),
+        ("docker", "DOCKER_HOST", through_docker),
+        ("buildctl", "BUILDKIT_HOST", options(ClientChoice::Buildctl)),
+    ] {
         if env::var_os(variable).is_none() {
             eprintln!("{test} is skipped for {name}: {variable} names no engine");
             continue;
         }
-        let engine = engine::open(&options(client)).unwrap_or_else(|error| panic!("{name}: {error}"));
-        try_it(&Lab { name, engine, registry: registry.clone(), unique: unique() });
+        let engine = engine::open(&options).unwrap_or_else(|error| panic!("{name}: {error}"));
+        let program = &engine.command(&Solve::default())[0];
+        if name == "docker" && !program.ends_with("/docker") {
+            eprintln!("{test} is skipped for {name}: {program} is found without it");
+            continue;
+        }
+        try_it(&Lab { name, engine, registry: registry.clone(), options, unique: unique() });
     }
+}
+
+/// A configuration of docker by which it finds its plugin where lamina does not look.
+fn hide_plugin(folder: &Path) -> String {
+    let own = env::var_os("DOCKER_CONFIG").map(PathBuf::from);
+    let own = own.or_else(|| Some(PathBuf::from(env::var_os("HOME")?).join(".docker"))).unwrap();
+    let config = serde_json::json!({ "cliPluginsExtraDirs": [own.join("cli-plugins")] });
+    fs::write(folder.join("config.json"), config.to_string()).unwrap();
+    folder.display().to_string()
+}
+
+/// This process' environment with other values for some variables.
+pub fn with(variables: &[(&str, &str)]) -> Environment {
+    let changed = variables.iter().map(|(name, value)| (name.into(), value.into()));
+    env::vars_os().chain(changed).collect()
 }
 
 /// A word that stands nowhere else.

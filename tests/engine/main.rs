@@ -7,4 +7,5 @@ mod cancel;
 mod failures;
 mod lab;
 mod opening;
+mod recordings;
 mod success;

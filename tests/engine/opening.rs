@@ -26,6 +26,7 @@ fn refused(variables: &[(&str, &str)], client: Option<ClientChoice>) -> OpenErro
     }
 }
 
+const SOCKET: &str = "unix:///var/run/docker.sock";
 const BUILDX: &str = "github.com/docker/buildx 0.29.1+ds1 0.29.1+ds1-4";
 const BUILDCTL: &str = "buildctl github.com/moby/buildkit v0.32.2 abc";
 
@@ -43,13 +44,13 @@ fn the_endpoint_chooses_and_an_option_forces() {
     };
     let buildx = |endpoint: &str| ("docker buildx".to_owned(), "0.29.1+ds1".to_owned(), endpoint.to_owned(), false);
     let buildctl = |endpoint: &str| ("buildctl".to_owned(), "0.32.2".to_owned(), endpoint.to_owned(), true);
-    assert_eq!(about(&env, None), buildx("unix:///var/run/docker.sock"));
+    assert_eq!(about(&env, None), buildx(SOCKET));
     let docker = [&env[..], &[("DOCKER_HOST", "ssh://me:secret@host:22/x")]].concat();
     assert_eq!(about(&docker, None), buildx("ssh://me@host:22/x"));
     let buildkit = [&env[..], &[("BUILDKIT_HOST", "tcp://10.0.0.1:1234")]].concat();
     assert_eq!(about(&buildkit, None), buildctl("tcp://10.0.0.1:1234"));
     assert_eq!(about(&env, Some(ClientChoice::Buildctl)), buildctl("unix:///run/buildkit/buildkitd.sock"));
-    assert_eq!(about(&buildkit, Some(ClientChoice::Buildx)), buildx("unix:///var/run/docker.sock"));
+    assert_eq!(about(&buildkit, Some(ClientChoice::Buildx)), buildx(SOCKET));
 }
 
 #[test]
@@ -61,17 +62,25 @@ fn a_context_and_a_builder_are_read_from_dockers_configuration() {
     fs::write(config.join("config.json"), r#"{"currentContext": "far"}"#).unwrap();
     let env = [("HOME", home)];
     assert_eq!(open(&env, None).unwrap().about().endpoint, "context far");
-    // sha256 of `far`.
-    let id = "7aeb03ae00f3b9ba1ffc7e05d5eaaba1a6dcbdb50e6f7d0dd1c2a8b9da5b4fe5";
-    let _ = id;
+    // Docker names the folder by the hash of the context's name.
+    let meta = config.join("contexts/meta/512eea46ceb3921dff4363c7069d89d4964d1d9fccaa0f411851a7aa60a5c868");
+    fs::create_dir_all(&meta).unwrap();
+    fs::write(meta.join("meta.json"), r#"{"Name": "far", "Endpoints": {"docker": {"Host": "tcp://far:2376"}}}"#)
+        .unwrap();
+    assert_eq!(open(&env, None).unwrap().about().endpoint, "tcp://far:2376");
+    assert_eq!(open(&[&env[..], &[("DOCKER_CONTEXT", "default")]].concat(), None).unwrap().about().endpoint, SOCKET);
+    let host = [&env[..], &[("DOCKER_HOST", "unix:///other.sock"), ("DOCKER_CONTEXT", "far")]].concat();
+    assert_eq!(open(&host, None).unwrap().about().endpoint, "unix:///other.sock");
+
     let builders = config.join("buildx/instances");
     fs::create_dir_all(&builders).unwrap();
     fs::write(builders.join("mine"), r#"{"Name": "mine", "Driver": "docker-container"}"#).unwrap();
     let named = open(&[&env[..], &[("BUILDX_BUILDER", "mine")]].concat(), None).unwrap();
     assert_eq!((named.about().endpoint.as_str(), named.about().rewrites_timestamps), ("builder mine", true));
-    let current = r#"{"Key": "context far", "Name": "mine", "Global": false}"#;
+    let current = r#"{"Key": "tcp://far:2376", "Name": "mine", "Global": false}"#;
     fs::write(config.join("buildx/current"), current).unwrap();
     assert!(open(&env, None).unwrap().about().rewrites_timestamps);
+    assert!(!open(&host, None).unwrap().about().rewrites_timestamps, "it is the current one of another endpoint");
 }
 
 #[test]

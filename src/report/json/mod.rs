@@ -14,6 +14,7 @@ pub mod layers;
 pub mod pins;
 pub mod plan;
 pub mod schema;
+pub mod status;
 pub mod update;
 pub mod why;
 mod words;

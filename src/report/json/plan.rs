@@ -11,7 +11,7 @@ use super::words::Edge;
 use crate::event::Action;
 use crate::model::LayerName;
 use crate::plan;
-use crate::report::plan::{PlanReport, reasons};
+use crate::report::plan::PlanReport;
 use crate::report::reason;
 
 /// What a build would do, and why.
@@ -189,7 +189,7 @@ impl<'a> Step<'a> {
             action: step.action,
             fingerprint: step.fingerprint.to_string(),
             image: step.image.to_string(),
-            reason: reasons(&step.reasons, true),
+            reason: reason::all_planned(&step.reasons),
             reasons: step.reasons.iter().map(Reason::from).collect(),
             cause,
             needs: step.needs.iter().map(LayerName::as_str).collect(),

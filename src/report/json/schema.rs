@@ -14,6 +14,7 @@ use super::graph::Graph;
 use super::layers::{List, Show};
 use super::pins::{Lock, Outdated};
 use super::plan::Plan;
+use super::status::Status;
 use super::update::Update;
 use super::why::Why;
 use super::{Answer, VERSION};
@@ -36,6 +37,7 @@ pub static SHAPES: &[Shape] = &[
     Shape::of::<ReportList<'_>>(),
     Shape::of::<Schemas>(),
     Shape::of::<Show<'_>>(),
+    Shape::of::<Status<'_>>(),
     Shape::of::<Update<'_>>(),
     Shape::of::<Validate<'_>>(),
     Shape::of::<ValidateExplain>(),
