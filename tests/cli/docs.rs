@@ -8,7 +8,7 @@ use lamina::diag::Code;
 
 use crate::workshop::{RUST, Workshop};
 
-const COMMANDS: [&str; 18] = [
+const COMMANDS: [&str; 19] = [
     "cascade",
     "why",
     "validate",
@@ -21,6 +21,7 @@ const COMMANDS: [&str; 18] = [
     "list",
     "show",
     "graph",
+    "export",
     "adr",
     "axioms",
     "schema",
