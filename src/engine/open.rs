@@ -97,7 +97,7 @@ impl OpenError {
         const BUILDX: &str = "install docker with its plugin buildx (https://docs.docker.com/go/buildx/; in Debian: \
                               docker-cli and docker-buildx)";
         const BUILDCTL: &str = "install buildctl (https://github.com/moby/buildkit/releases)";
-        let hints = match self {
+        match self {
             OpenError::NoBuildx => vec![BUILDX.to_owned(), format!("or set BUILDKIT_HOST, and {BUILDCTL}")],
             OpenError::NoBuildctl { host: Some(host) } => vec![
                 format!("BUILDKIT_HOST names {host}, and buildctl reaches it: {BUILDCTL}"),
@@ -108,8 +108,7 @@ impl OpenError {
             OpenError::TooOld { client: "buildctl", .. } => vec![BUILDCTL.to_owned()],
             OpenError::TooOld { .. } => vec![BUILDX.to_owned()],
             OpenError::Client(_) => Vec::new(),
-        };
-        hints
+        }
     }
 }
 

@@ -5,6 +5,7 @@
 
 mod cancel;
 mod failures;
+mod guard;
 mod lab;
 mod opening;
 mod recordings;
