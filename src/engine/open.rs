@@ -170,12 +170,13 @@ fn plugin(env: &Environment) -> Option<PathBuf> {
     folders.map(|folder| folder.join("docker-buildx")).find(|file| is_program(file))
 }
 
-/// What a client says of its version.
+/// What a client says of its version; nothing where it fails.
 fn said(client: &Client, asked: &str) -> Result<String, OpenError> {
     let mut command = Command::new(&client.program);
     command.args(&client.before).arg(asked).env_clear().envs(client.env.passed(std::iter::empty()));
     let ended = converse(command, Vec::new(), LIMITS).map_err(OpenError::Client)?;
-    Ok(String::from_utf8_lossy(&ended.stdout).into_owned())
+    let said = if ended.status.success() { &*ended.stdout } else { &[] };
+    Ok(String::from_utf8_lossy(said).into_owned())
 }
 
 /// The version in what a client says, which is `NAME VERSION REVISION`; an error where it is too old. Distributions
