@@ -1,11 +1,12 @@
 //! A small catalog as data, over files in memory: no Nickel, no disk.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::Write;
 
 use lamina::catalog::{Loaded, LoadedLayer, Spans};
 use lamina::model::{
-    Base, Build, Catalog, Class, Donor, Hooks, Layer, LayerName, NativeDep, NativeSource, Needed, RelPath, Resources,
-    Secret,
+    Base, Build, Catalog, Class, Donor, Hooks, Layer, LayerName, NativeDep, NativeSource, Needed, Network, RelPath,
+    Resources, Secret,
 };
 use lamina::snapshot::Snapshot;
 use lamina::tree::{Entry, EntryKind, Files, Hashed, Tree, TreeError, sha256};
@@ -32,8 +33,9 @@ impl Tree for Memory {
         self.0.get(path.as_str()).cloned().ok_or_else(|| TreeError::Missing(path.clone()))
     }
 
-    fn hash(&self, path: &RelPath, limit: u64) -> Result<Hashed, TreeError> {
+    fn copy(&self, path: &RelPath, limit: u64, to: &mut dyn Write) -> Result<Hashed, TreeError> {
         let bytes = self.read(path, limit)?;
+        to.write_all(&bytes).map_err(|source| TreeError::Io { path: path.clone(), source })?;
         Ok(Hashed { hash: sha256(&bytes), length: bytes.len() as u64, executable: false })
     }
 
@@ -70,7 +72,7 @@ pub fn layer(name: &str, base: Base) -> Layer {
             args: BTreeMap::new(),
             contexts: BTreeMap::new(),
             ssh: Vec::new(),
-            network: lamina::model::Network::Default,
+            network: Network::Default,
             labels: BTreeMap::new(),
             annotations: BTreeMap::new(),
             secrets: Vec::new(),
@@ -95,6 +97,8 @@ pub fn demanding_layer(name: &str) -> Layer {
         source: NativeSource::Apt,
     }];
     layer.build.args.insert("V".to_owned(), "1".to_owned());
+    layer.build.contexts.insert("shared".to_owned(), path("shared"));
+    layer.build.ssh = vec!["default".to_owned()];
     layer.build.secrets = vec![Secret { id: "creds".to_owned(), required: false, purpose: None }];
     layer
 }

@@ -12,8 +12,10 @@ use super::catalog;
 static CATALOG: LazyLock<Snapshot> = LazyLock::new(|| {
     let image = Base::Image("rust:1.97.1".parse().expect("it is an image"));
     let base = catalog::layer("base", image);
-    let tools = catalog::layer("tools", Base::Layer(catalog::name("base")));
-    // Its context lies elsewhere.
+    let mut tools = catalog::layer("tools", Base::Layer(catalog::name("base")));
+    // One of its contexts lies elsewhere.
+    tools.build.contexts.insert("shared".to_owned(), catalog::path("shared"));
+    // Its only one does.
     let mut site = catalog::layer("site", Base::Layer(catalog::name("tools")));
     site.build.context = catalog::path("web");
     let files = [
@@ -24,6 +26,7 @@ static CATALOG: LazyLock<Snapshot> = LazyLock::new(|| {
         ("layers/tools/src/b", ""),
         ("layers/site/Dockerfile", ""),
         ("web/index.html", ""),
+        ("shared/a", ""),
     ];
     let files = files.map(|(path, text)| (path.to_owned(), text.as_bytes().to_vec()));
     catalog::snapshot(vec![base, tools, site], BTreeMap::from(files))

@@ -57,7 +57,7 @@ fn laws(parsed: &Dockerfile, text: &str) {
                 Target::Literal(_) => {}
             }
         }
-        let named = stage.sources.iter().chain(&stage.secrets).chain(&stage.runs);
+        let named = stage.sources.iter().chain(&stage.secrets).chain(&stage.ssh).chain(&stage.runs);
         named.for_each(|(_, span)| is_place(span));
         let reachable = parsed.reachable(at);
         assert!(reachable.is_sorted() && reachable.last() == Some(&at), "{reachable:?}");

@@ -10,6 +10,7 @@ pub mod dockerfile;
 pub mod dockerignore;
 pub mod engine_stream;
 pub mod image;
+pub mod journal;
 pub mod lock;
 pub mod registry_headers;
 pub mod registry_logins;
@@ -27,6 +28,7 @@ pub const TARGETS: &[Target] = &[
     ("dockerignore", dockerignore::run),
     ("engine_stream", engine_stream::run),
     ("image", image::run),
+    ("journal", journal::run),
     ("lock", lock::run),
     ("registry_headers", registry_headers::run),
     ("registry_logins", registry_logins::run),

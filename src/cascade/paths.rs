@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use globset::{Glob, GlobSet, GlobSetBuilder};
 
 use crate::catalog::{ADRS, AXIOMS_FILE, CATALOG_FILE, JSON_SCHEMAS, LAYERS, LoadedLayer, SCHEMAS};
-use crate::fingerprint::{DockerIgnore, is_ignore_file, is_in_context};
+use crate::fingerprint::ContextFolder;
 use crate::model::{Change, ContextChange, LayerName, RelPath};
 use crate::snapshot::Snapshot;
 
@@ -29,7 +29,7 @@ pub enum Verdict {
 pub struct Claims<'a> {
     snapshot: &'a Snapshot,
     imports: HashMap<&'a RelPath, Vec<&'a LoadedLayer>>,
-    /// The layers whose Dockerfile or context lies outside of their own folder.
+    /// The layers whose Dockerfile or a context lies outside of their own folder.
     elsewhere: Vec<&'a LoadedLayer>,
     ignored: GlobSet,
     globs: Vec<&'a str>,
@@ -49,7 +49,9 @@ impl<'a> Claims<'a> {
                 imports.entry(import).or_default().push(loaded);
             }
             let build = &loaded.layer.build;
-            if build.context.below(&loaded.folder).is_none() || build.dockerfile.below(&loaded.folder).is_none() {
+            let mut folders =
+                ContextFolder::all(&loaded.layer).map(|context| context.folder).chain([&build.dockerfile]);
+            if folders.any(|path| path.below(&loaded.folder).is_none()) {
                 elsewhere.push(loaded);
             }
         }
@@ -102,7 +104,7 @@ impl<'a> Claims<'a> {
 
     fn verdict_without_layer(&self, path: &RelPath, owner: Option<&LoadedLayer>) -> Verdict {
         if let Some(loaded) = owner
-            && path.below(&loaded.layer.build.context).is_some()
+            && ContextFolder::all(&loaded.layer).any(|context| path.below(context.folder).is_some())
         {
             return Verdict::NotBuilt("left out of the build context");
         }
@@ -145,17 +147,18 @@ impl<'a> Claims<'a> {
         if *path == layer.build.dockerfile {
             return Some(Change::Dockerfile { file });
         }
-        let context = &layer.build.context;
-        // An ignore file that can't be read leaves nothing out: wrong on the safe side.
-        let ignore = DockerIgnore::read(&self.snapshot.catalog.files, layer).unwrap_or_default();
-        let in_context = is_in_context(layer, &loaded.workflow, &ignore, path);
-        // What lies in a folder is not looked at: that it changed at all is enough.
-        let is_folder = || {
-            let members = self.snapshot.catalog.files.tree().members(path);
-            path.below(context).is_some() && members.is_ok_and(|members| !members.is_empty())
+        let files = &self.snapshot.catalog.files;
+        let is_of = |context: ContextFolder<'_>| {
+            // An ignore file that can't be read leaves nothing out: wrong on the safe side.
+            let ignore = context.ignore(files).unwrap_or_default();
+            // What lies in a folder is not looked at: that it changed at all is enough.
+            let is_folder = || {
+                let members = files.tree().members(path);
+                path.below(context.folder).is_some() && members.is_ok_and(|members| !members.is_empty())
+            };
+            context.is_ignore_file(path) || context.has(&loaded.workflow, &ignore, path) || is_folder()
         };
-        (is_ignore_file(layer, path) || in_context || is_folder())
-            .then_some(Change::Context { file, change: ContextChange::Changed })
+        ContextFolder::all(layer).any(is_of).then_some(Change::Context { file, change: ContextChange::Changed })
     }
 }
 

@@ -3,7 +3,7 @@
 //! The contracts have checked most of this already. It is checked again because a file may not apply its contract,
 //! and because some rules are beyond a contract.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Display;
 use std::str::FromStr;
 
@@ -12,8 +12,14 @@ use super::spans::Spans;
 use crate::diag::{Code, Diagnostic};
 use crate::model::{
     Artifact, Base, Build, Catalog, Cooked, Donor, Hooks, Layer, LayerName, Mirror, NativeDep, Platform, RelPath,
-    Resources, Secret, Tool,
+    Resources, Secret, Tool, is_tag,
 };
+
+/// How tags begin that lamina, or a registry, gives to an image.
+const OWN_TAGS: [&str; 3] = ["fp-", "proof-", "sha256-"];
+
+/// How labels begin that lamina gives to an image.
+const OWN_LABELS: &str = "dev.lamina.";
 
 /// Collects the findings of one file.
 struct Findings<'a> {
@@ -68,6 +74,44 @@ impl Findings<'_> {
 
     fn inside(&mut self, field: &str, folder: &RelPath, path: &str) -> Option<RelPath> {
         folder.join(path).map_err(|error| self.add(Code::Contract, field, error.to_string())).ok()
+    }
+
+    /// A named context. BuildKit reads its name as that of an image, so it has no capital letter.
+    fn context(&mut self, name: &str, folder: &RelPath, path: &str) -> Option<RelPath> {
+        let field = format!("build.contexts.{name}");
+        let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"_.-".contains(&byte);
+        let is_name = name.starts_with(|first: char| first.is_ascii_lowercase())
+            && name.ends_with(|last: char| last.is_ascii_alphanumeric())
+            && name.bytes().all(allowed);
+        if !is_name || name == "scratch" {
+            let help = "allowed are a-z, 0-9 and _ . - between them, a letter in front; `scratch` is BuildKit's own";
+            self.add_with_help(Code::Contract, &field, format!("`{name}` is no name of a context"), help);
+            return None;
+        }
+        self.inside(&field, folder, path)
+    }
+
+    fn tag(&mut self, field: &str, tag: &str) {
+        if !is_tag(tag) {
+            self.add(Code::Contract, field, format!("`{tag}` is no tag"));
+        } else if let Some(own) = OWN_TAGS.iter().find(|own| tag.starts_with(*own)) {
+            self.add(Code::Contract, field, format!("`{tag}` is lamina's own: tags for people don't begin with {own}"));
+        }
+    }
+
+    /// The names of labels or annotations.
+    fn labels<'n>(&mut self, field: &str, names: impl Iterator<Item = &'n String>) {
+        for name in names {
+            let field = format!("{field}.{name}");
+            let is_name = name.starts_with(|first: char| first.is_ascii_alphanumeric())
+                && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_./-".contains(&byte));
+            if !is_name {
+                let message = format!("`{name}` is no name of a label: allowed are letters, digits and _ . / -");
+                self.add(Code::Contract, &field, message);
+            } else if name.starts_with(OWN_LABELS) {
+                self.add(Code::Contract, &field, format!("`{name}` is lamina's own"));
+            }
+        }
     }
 
     fn unique<'n>(&mut self, list: &str, what: &str, names: impl Iterator<Item = &'n str>) {
@@ -148,12 +192,23 @@ pub fn layer(
     findings.unique("native_deps", "package", raw.native_deps.iter().map(|dep| dep.package.as_str()));
     findings.unique("tools_provided", "tool", raw.tools_provided.iter().map(|tool| tool.name.as_str()));
     findings.unique("artifact_paths", "path", raw.artifact_paths.iter().map(|artifact| artifact.path.as_str()));
+    for (index, tag) in raw.tags.iter().enumerate() {
+        findings.tag(&format!("tags[{index}]"), tag);
+    }
+    findings.unique("tags", "tag", raw.tags.iter().map(String::as_str));
     for (index, secret) in raw.build.secrets.iter().enumerate().filter(|(_, secret)| !is_identifier(&secret.id)) {
         // A builder reads `id=ID,src=FILE`: an id with a comma could name a file of the machine that builds.
         let message = format!("`{}` is no id of a secret: allowed are letters, digits and _ . + -", secret.id);
         findings.add(Code::Contract, &format!("build.secrets[{index}].id"), message);
     }
     findings.unique("build.secrets", "secret", raw.build.secrets.iter().map(|secret| secret.id.as_str()));
+    for (index, id) in raw.build.ssh.iter().enumerate().filter(|(_, id)| !is_identifier(id)) {
+        let message = format!("`{id}` is no id of an SSH agent: allowed are letters, digits and _ . + -");
+        findings.add(Code::Contract, &format!("build.ssh[{index}]"), message);
+    }
+    findings.unique("build.ssh", "SSH agent", raw.build.ssh.iter().map(String::as_str));
+    findings.labels("build.labels", raw.build.labels.keys());
+    findings.labels("build.annotations", raw.build.annotations.keys());
     for reserved in raw.build.args.keys().filter(|name| is_reserved(name)) {
         let message = format!("the build argument {reserved} is lamina's own");
         let help = "name the base in build_base, runtime_base or donors; lamina passes it, pinned";
@@ -165,6 +220,12 @@ pub fn layer(
     });
     let dockerfile = findings.inside("build.dockerfile", &folder, &raw.build.dockerfile);
     let context = findings.inside("build.context", &folder, &raw.build.context);
+    let contexts: BTreeMap<String, RelPath> = raw
+        .build
+        .contexts
+        .iter()
+        .filter_map(|(name, path)| Some((name.clone(), findings.context(name, &folder, path)?)))
+        .collect();
     let platforms = match &raw.build.platforms {
         Some(own) => {
             findings.unique("build.platforms", "platform", own.iter().map(String::as_str));
@@ -212,18 +273,18 @@ pub fn layer(
         tools: raw.tools_provided.iter().map(tool).collect(),
         artifacts: raw.artifact_paths.iter().map(artifact).collect(),
         cooked,
-        tags: Vec::new(),
+        tags: raw.tags.clone(),
         build: Build {
             dockerfile,
             context,
             target: raw.build.target.clone(),
             args: raw.build.args.clone(),
-            contexts: std::collections::BTreeMap::new(),
+            contexts,
             secrets: raw.build.secrets.iter().map(secret).collect(),
-            ssh: Vec::new(),
-            network: crate::model::Network::Default,
-            labels: std::collections::BTreeMap::new(),
-            annotations: std::collections::BTreeMap::new(),
+            ssh: raw.build.ssh.clone(),
+            network: raw.build.network,
+            labels: raw.build.labels.clone(),
+            annotations: raw.build.annotations.clone(),
             platforms,
             resources,
             cache_version,

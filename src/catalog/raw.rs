@@ -4,6 +4,9 @@
 //! Fields that these types don't have are passed over: a catalog may extend its schemas, and a mistyped field is the
 //! contract's to refuse. What lamina does not read makes no layer stale.
 //!
+//! Fields that were added later have a default here too: the schemas of an earlier revision don't know them, and its
+//! layers are still read for `--since`.
+//!
 //! These types travel from the evaluation worker and lie in the cache, so they use no serde feature
 //! that needs a self-describing format.
 
@@ -11,7 +14,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-pub use crate::model::{Adr, Axiom, Class, NativeSource, Needed};
+pub use crate::model::{Adr, Axiom, Class, NativeSource, Needed, Network};
 
 macro_rules! record {
     ($(#[$meta:meta])* $name:ident { $($(#[$field_meta:meta])* $field:ident: $type:ty,)* }) => {
@@ -35,9 +38,16 @@ Workflow {
     tools_provided: Vec<Tool>,
     artifact_paths: Vec<Artifact>,
     cooked: Option<Cooked>,
+    #[serde(default = "latest")]
+    tags: Vec<String>,
     build: Build,
     hooks: Hooks,
 });
+
+/// As `schemas/workflow.ncl` has it.
+fn latest() -> Vec<String> {
+    vec!["latest".to_owned()]
+}
 
 record!(/// A base: exactly one of both.
 Base { layer: Option<String>, image: Option<String>, });
@@ -64,6 +74,16 @@ Build {
     target: Option<String>,
     args: BTreeMap<String, String>,
     secrets: Vec<Secret>,
+    #[serde(default)]
+    contexts: BTreeMap<String, String>,
+    #[serde(default)]
+    ssh: Vec<String>,
+    #[serde(default)]
+    network: Network,
+    #[serde(default)]
+    labels: BTreeMap<String, String>,
+    #[serde(default)]
+    annotations: BTreeMap<String, String>,
     platforms: Option<Vec<String>>,
     resources: Resources,
     cache_version: f64,

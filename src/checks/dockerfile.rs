@@ -8,7 +8,7 @@ use globset::GlobBuilder;
 use crate::catalog::LoadedLayer;
 use crate::diag::{Code, Diagnostic};
 use crate::dockerfile::{Dockerfile, Reference, Target};
-use crate::fingerprint;
+use crate::fingerprint::ContextFolder;
 use crate::model::{Base, EdgeKind, ImageRef, RelPath};
 use crate::snapshot::{Snapshot, at_field};
 
@@ -22,6 +22,10 @@ pub(super) const CODES: &[Code] = &[
     Code::ArgDefault,
     Code::ArgUndeclared,
     Code::SecretUndeclared,
+    Code::SshUndeclared,
+    Code::ContextUnused,
+    Code::ContextEmpty,
+    Code::ContextName,
     Code::TargetUnknown,
     Code::CopySource,
 ];
@@ -57,6 +61,8 @@ fn check_layer(snapshot: &Snapshot, loaded: &LoadedLayer) -> Vec<Diagnostic> {
     check.final_stage();
     check.arguments();
     check.secrets();
+    check.ssh();
+    check.contexts();
     check.sources();
     check.findings
 }
@@ -84,6 +90,7 @@ impl Checked<'_> {
     /// FROM, COPY --from and RUN --mount=from use what is declared, and all that is declared is used.
     fn references(&mut self) {
         let mut used: BTreeSet<String> = BTreeSet::new();
+        let contexts = &self.loaded.layer.build.contexts;
         for stage in self.dockerfile.reachable(self.last) {
             let from = &self.dockerfile.stages[stage].from;
             match self.dockerfile.target(from, stage) {
@@ -92,6 +99,7 @@ impl Checked<'_> {
                     used.insert(name.to_owned());
                 }
                 Target::Arg(name) => self.undeclared_arg(from, name),
+                Target::Literal(name) if contexts.contains_key(&name) => {}
                 Target::Literal(image) => self.undeclared_image(from, &image),
             }
             for reference in &self.dockerfile.stages[stage].uses {
@@ -104,6 +112,7 @@ impl Checked<'_> {
                         let help = format!("write `FROM {} AS NAME` and copy from that stage", reference.text);
                         self.findings.push(finding.help(help));
                     }
+                    Target::Literal(name) if contexts.contains_key(&name) => {}
                     Target::Literal(image) => self.undeclared_image(reference, &image),
                 }
             }
@@ -248,12 +257,61 @@ impl Checked<'_> {
         }
     }
 
+    fn ssh(&mut self) {
+        let declared = &self.loaded.layer.build.ssh;
+        for stage in self.dockerfile.reachable(self.last) {
+            for (id, span) in &self.dockerfile.stages[stage].ssh {
+                if !declared.contains(id) {
+                    let message = format!("the SSH agent `{id}` is not declared in the workflow");
+                    let finding = self.at(Code::SshUndeclared, span, message);
+                    self.findings.push(finding.help(format!("add \"{id}\" to build.ssh")));
+                }
+            }
+        }
+    }
+
+    /// Named contexts are used, and stand in for no stage.
+    fn contexts(&mut self) {
+        let build = &self.loaded.layer.build;
+        let stages = &self.dockerfile.stages;
+        let mut used: BTreeSet<String> = BTreeSet::new();
+        for stage in self.dockerfile.reachable(self.last) {
+            for reference in std::iter::once(&stages[stage].from).chain(&stages[stage].uses) {
+                if let Target::Literal(name) = self.dockerfile.target(reference, stage) {
+                    used.insert(name);
+                }
+            }
+        }
+        for context in ContextFolder::named(&self.loaded.layer) {
+            let name = context.name.unwrap_or_default();
+            // A context that can't be read is the context check's to report.
+            let entries = context.entries(&self.snapshot.catalog.files, &self.loaded.workflow);
+            let field = format!("build.contexts.{name}");
+            let is_stage =
+                stages.iter().any(|stage| stage.name.as_ref().is_some_and(|own| own.eq_ignore_ascii_case(name)));
+            if is_stage {
+                let message =
+                    format!("{} has a stage `{name}`, and the workflow a context of that name", build.dockerfile);
+                let finding = self.at_field(Code::ContextName, &field, message);
+                self.findings.push(finding.help("rename one of them: BuildKit would leave the stage out"));
+            } else if !used.contains(name) {
+                let message = format!("nothing in {} takes the context `{name}`", build.dockerfile);
+                let finding = self.at_field(Code::ContextUnused, &field, message);
+                self.findings.push(finding.help(format!("copy from it with `COPY --from={name}`, or remove it")));
+            } else if entries.is_ok_and(|entries| entries.is_empty()) {
+                let message = format!("the context `{name}` has no file: {}", context.folder);
+                let finding = self.at_field(Code::ContextEmpty, &field, message);
+                self.findings.push(finding.help("it is relative to the layer's folder, and its .dockerignore holds"));
+            }
+        }
+    }
+
     /// What is copied is there. Names with variables can't be known, and are left alone.
     fn sources(&mut self) {
         let layer = &self.loaded.layer;
         let files = &self.snapshot.catalog.files;
         // A context that can't be read is the context check's to report.
-        let Ok(entries) = fingerprint::context_entries(files, layer, &self.loaded.workflow) else { return };
+        let Ok(entries) = ContextFolder::main(layer).entries(files, &self.loaded.workflow) else { return };
         let paths: Vec<&str> = entries.iter().filter_map(|entry| entry.path.below(&layer.build.context)).collect();
         let mut findings = Vec::new();
         for stage in self.dockerfile.reachable(self.last) {

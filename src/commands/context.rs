@@ -17,6 +17,7 @@ use super::ui::Ui;
 use super::{GlobalArgs, WORKER_ARGUMENT};
 use crate::catalog::eval::{Limits, Overlay, WorkerCommand};
 use crate::catalog::{self, CATALOG_FILE, Cache, LoadedLayer, Options};
+use crate::history::History;
 use crate::lock::{self, Lock};
 use crate::model::{LayerName, RelPath};
 use crate::registry::{self, Client, Retry};
@@ -107,6 +108,18 @@ impl<'a> Context<'a> {
     /// The current folder.
     pub fn folder(&self) -> &Path {
         &self.folder
+    }
+
+    /// What earlier runs did.
+    ///
+    /// # Errors
+    /// When nobody says where the home folder is.
+    pub fn history(&self) -> Result<History, CommandError> {
+        let state = state_folder().ok_or_else(|| {
+            CommandError::new(Exit::Failure, "there is no folder for the history of runs")
+                .hint("set HOME, or XDG_STATE_HOME")
+        })?;
+        Ok(History::new(&state, &self.root))
     }
 
     /// Whether everything is to be told.
@@ -302,6 +315,17 @@ fn named_file(root: &Path, path: &Path) -> Result<Overlay, CommandError> {
 
 /// A file that the command line names: regular, UTF-8, of bounded size.
 fn read_text(path: &Path) -> Result<String, CommandError> {
+    String::from_utf8(read_bytes(path, MAX_TEXT)?).map_err(|cause| {
+        let cause = format!("it is not UTF-8 at offset {}", cause.utf8_error().valid_up_to());
+        CommandError::failure(format!("{} can't be read", path.display()), cause)
+    })
+}
+
+/// A file that the command line names: regular, of at most so many bytes.
+///
+/// # Errors
+/// When it is none, or can't be read.
+pub fn read_bytes(path: &Path, limit: u64) -> Result<Vec<u8>, CommandError> {
     let error =
         |cause: &dyn std::fmt::Display| CommandError::failure(format!("{} can't be read", path.display()), cause);
     // Opening a pipe without a writer must not block.
@@ -312,12 +336,17 @@ fn read_text(path: &Path) -> Result<String, CommandError> {
         return Err(error(&"it is not a regular file"));
     }
     let mut bytes = Vec::new();
-    file.take(MAX_TEXT + 1).read_to_end(&mut bytes).map_err(|cause| error(&cause))?;
-    if bytes.len() as u64 > MAX_TEXT {
-        return Err(error(&format!("it has more than {MAX_TEXT} bytes")));
+    file.take(limit + 1).read_to_end(&mut bytes).map_err(|cause| error(&cause))?;
+    if bytes.len() as u64 > limit {
+        return Err(error(&format!("it has more than {limit} bytes")));
     }
-    String::from_utf8(bytes)
-        .map_err(|cause| error(&format!("it is not UTF-8 at offset {}", cause.utf8_error().valid_up_to())))
+    Ok(bytes)
+}
+
+/// `$XDG_STATE_HOME/lamina`, or `~/.local/state/lamina`.
+pub fn state_folder() -> Option<PathBuf> {
+    let base = etcetera::choose_base_strategy().ok()?;
+    Some(base.state_dir()?.join("lamina"))
 }
 
 /// `$XDG_CACHE_HOME/lamina`, or `~/.cache/lamina`.

@@ -9,6 +9,7 @@ mod context;
 mod error;
 pub mod exit;
 mod explain;
+mod export;
 mod graph;
 mod help;
 mod images;
@@ -16,10 +17,18 @@ mod list;
 mod lock;
 mod man;
 mod outdated;
+mod past;
+mod plan;
+mod planning;
+mod progress;
+mod replay;
+mod report;
 mod retag;
 mod schema;
 mod scope;
+mod selection;
 mod show;
+mod status;
 mod ui;
 mod update;
 mod validate;
@@ -93,14 +102,19 @@ pub struct GlobalArgs {
 enum Command {
     Cascade(cascade::Args),
     Why(why::Args),
+    Plan(plan::Args),
+    Status(status::Args),
     Validate(validate::Args),
     Lock(lock::Args),
     Outdated(outdated::Args),
     Update(update::Args),
+    Report(report::Args),
+    Replay(replay::Args),
     Explain(explain::Args),
     List(list::Args),
     Show(show::Args),
     Graph(graph::Args),
+    Export(export::Args),
     Adr(adr::Args),
     Axioms(axioms::Args),
     Schema(schema::Args),
@@ -186,13 +200,18 @@ fn dispatch(context: &Context<'_>, command: &Command) -> Result<Exit, CommandErr
     match command {
         Command::Cascade(args) => cascade::run(context, args),
         Command::Why(args) => why::run(context, args),
+        Command::Plan(args) => plan::run(context, args),
+        Command::Status(args) => status::run(context, args),
         Command::Validate(args) => validate::run(context, args),
         Command::Lock(args) => lock::run(context, args),
         Command::Outdated(args) => outdated::run(context, args),
         Command::Update(args) => update::run(context, args),
+        Command::Report(args) => report::run(context, args),
+        Command::Replay(args) => replay::run(context, args),
         Command::List(args) => list::run(context, args),
         Command::Show(args) => show::run(context, args),
         Command::Graph(args) => graph::run(context, args),
+        Command::Export(args) => export::run(context, args),
         Command::Adr(args) => adr::run(context, args),
         Command::Axioms(args) => axioms::run(context, args),
         // These have been run without a catalog.

@@ -39,11 +39,7 @@ impl Ui {
         let wanted = |is_terminal: bool| match choice {
             ColorChoice::Always => true,
             ColorChoice::Never => false,
-            ColorChoice::Auto => {
-                let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-                let dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
-                is_terminal && !no_color && !dumb
-            }
+            ColorChoice::Auto => is_terminal && wants_more_than_text(),
         };
         Self { color: wanted(io::stderr().is_terminal()), answer_color: wanted(io::stdout().is_terminal()), verbose }
     }
@@ -51,6 +47,16 @@ impl Ui {
     /// Whether stdout is coloured.
     pub fn answer_color(&self) -> bool {
         self.answer_color
+    }
+
+    /// Whether everything is to be told.
+    pub fn verbose(&self) -> bool {
+        self.verbose
+    }
+
+    /// Whether stderr is a terminal on which lines can be drawn over.
+    pub fn draws(&self) -> bool {
+        io::stderr().is_terminal() && wants_more_than_text()
     }
 
     /// Writes the answer.
@@ -108,6 +114,13 @@ impl Ui {
         // There is nobody left to tell that stderr is gone.
         let _ = io::stderr().lock().write_all(printable(&text, self.color).as_bytes());
     }
+}
+
+/// Whether the environment lets a terminal get more than plain text.
+fn wants_more_than_text() -> bool {
+    let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    let dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
+    !no_color && !dumb
 }
 
 /// The text without control characters: a catalog, or the name of a file, must not be able to move the cursor or to

@@ -85,7 +85,7 @@ codes! {
     UnknownLayer = "unknown-layer", Error, "A base or donor names a layer that does not exist.",
         "`{ layer = \"NAME\" }` names a folder in layers/.";
     Duplicate = "duplicate", Error, "A name is declared twice.",
-        "Donors, tools, native dependencies, secrets, artifact paths, platforms and ADRs are unique by name: of two with the same name, one would be ignored.";
+        "Donors, tools, native dependencies, secrets, SSH agents, artifact paths, tags, platforms and ADRs are unique by name: of two with the same name, one would be ignored.";
     Cycle = "cycle", Error, "Layers depend on each other in a circle.",
         "No order of building exists. The finding lists the circle with the kind of each edge; remove one of them.";
     DockerfileMissing = "dockerfile-missing", Error, "The Dockerfile that the workflow names does not exist.",
@@ -106,6 +106,14 @@ codes! {
         "BuildKit ignores an argument without an ARG line, so the value would have no effect.";
     SecretUndeclared = "secret-undeclared", Error, "The Dockerfile mounts a secret that the workflow does not declare.",
         "build.secrets lists what the Dockerfile mounts with --mount=type=secret, so that whoever builds knows what to supply.";
+    SshUndeclared = "ssh-undeclared", Error, "The Dockerfile mounts an SSH agent that the workflow does not declare.",
+        "build.ssh lists the ids that the Dockerfile mounts with --mount=type=ssh, so that whoever builds knows what to supply. A mount without an id has the id `default`.";
+    ContextUnused = "context-unused", Warning, "The workflow declares a named context that the Dockerfile does not use.",
+        "A named context of build.contexts is used by `FROM NAME`, `COPY --from=NAME` or `RUN --mount=from=NAME`. Its files are inputs of the layer all the same: a change of them would have it rebuilt for nothing.";
+    ContextEmpty = "context-empty", Error, "A named context has no file.",
+        "build.contexts names a folder relative to the layer's folder. Either it is not there, or the .dockerignore at its root leaves out all that is in it.";
+    ContextName = "context-name", Error, "A named context has the name of a stage.",
+        "BuildKit would put the context in the place of the stage, which is then never built. Rename one of them.";
     TargetUnknown = "target-unknown", Error, "build.target names a stage that the Dockerfile does not have.",
         "The target is the name of a stage: `FROM … AS NAME`.";
     CopySource = "copy-source", Error, "COPY or ADD names a file that is not in the build context.",
@@ -117,7 +125,7 @@ codes! {
     LockUnused = "lock-unused", Warning, "lamina.lock pins an image that no layer uses.",
         "An entry that nobody needs hides the one that is missing. `lamina lock` removes it.";
     PlatformMissing = "platform-missing", Error, "A base is not there for a platform that a layer is built for.",
-        "By lamina.lock the image is an index without a manifest for this platform. BuildKit would take another platform's image without a word and label the result wrongly. Take a base that has it, or leave the platform out of build.platforms.";
+        "By lamina.lock the image is an index without a manifest for this platform, or the layer that it builds on is not built for it. BuildKit would take another platform's image without a word and label the result wrongly. Take a base that has it, or leave the platform out of build.platforms.";
     NativeDeps = "native-deps", Error, "Class and native_deps of a layer do not fit each other.",
         "A native-dep layer declares at least one C library, so that its consumers know what to install (ADR 002).";
     NativeDepsInstalled = "native-deps-installed", Error, "A declared Debian package is not installed by the Dockerfile.",

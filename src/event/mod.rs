@@ -54,6 +54,10 @@ pub enum Kind {
         command: String,
         /// The catalog's name.
         catalog: String,
+        /// The registry that images are pushed to.
+        registry: String,
+        /// The path in the registry before a layer's name.
+        namespace: String,
         /// The most layers at a time.
         jobs: u32,
         /// What builds: client and endpoint.
@@ -270,6 +274,26 @@ pub enum StepStatus {
 }
 
 impl Kind {
+    /// The names of all kinds, as the field `event` has them.
+    pub const NAMES: [&'static str; 16] = [
+        "run-started",
+        "layer-started",
+        "step-started",
+        "step-finished",
+        "transfer",
+        "output",
+        "warning",
+        "retrying",
+        "layer-built",
+        "probed",
+        "proved",
+        "layer-finished",
+        "promoted",
+        "promotion-skipped",
+        "cancel-requested",
+        "run-finished",
+    ];
+
     /// The layer that it is about, where it is about one.
     pub fn layer(&self) -> Option<&LayerName> {
         match self {

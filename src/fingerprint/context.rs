@@ -40,121 +40,151 @@ impl FileMode {
     }
 }
 
-/// The `.dockerignore` that holds for a layer: beside the Dockerfile under its name, or at the context's root.
+/// A folder that the build of a layer reads from: its build context, or a named one.
+#[derive(Clone, Copy, Debug)]
+pub struct ContextFolder<'a> {
+    layer: &'a Layer,
+    /// `None` for the build context itself.
+    pub name: Option<&'a str>,
+    /// The folder.
+    pub folder: &'a RelPath,
+}
+
+/// What `.dockerignore` leaves out of a context.
 #[derive(Clone, Debug, Default)]
 pub struct DockerIgnore {
     ignore: Ignore,
 }
 
 impl DockerIgnore {
-    /// Reads the file that holds for the layer.
-    ///
-    /// # Errors
-    /// When it exists and can't be read.
-    pub fn read(files: &Files, layer: &Layer) -> Result<Self, Box<Diagnostic>> {
-        Self::read_known(files, layer, |_| true)
-    }
-
-    /// As [`DockerIgnore::read`], where it is known of some files that they don't exist.
-    fn read_known(files: &Files, layer: &Layer, may_exist: impl Fn(&RelPath) -> bool) -> Result<Self, Box<Diagnostic>> {
-        let own = RelPath::new(&own_ignore(layer)).unwrap_or_default();
-        let common = layer.build.context.join(".dockerignore").unwrap_or_default();
-        for path in [own, common] {
-            if may_exist(&path)
-                && let Some(file) = files.text(&path)?
-            {
-                return Ok(Self { ignore: Ignore::parse(&file.text) });
-            }
-        }
-        Ok(Self::default())
-    }
-
     /// Whether the file at `path`, relative to the context's root, is part of the context.
     fn keeps(&self, path: &str) -> bool {
         !self.ignore.excludes(path)
     }
 }
 
-/// The ignore file that belongs to the layer's Dockerfile alone.
-fn own_ignore(layer: &Layer) -> String {
-    format!("{}.dockerignore", layer.build.dockerfile)
-}
-
-/// Whether a file says what is left out of a layer's build context.
-pub fn is_ignore_file(layer: &Layer, file: &RelPath) -> bool {
-    file.below(&layer.build.context) == Some(".dockerignore") || file.as_str() == own_ignore(layer)
-}
-
-/// Whether a file is part of a layer's build context, by its name alone.
-///
-/// The workflow, the Dockerfile and its ignore files are never part of it: they have their own place among the
-/// inputs, where a comment in the workflow makes nothing stale.
-pub fn is_in_context(layer: &Layer, workflow: &RelPath, ignore: &DockerIgnore, file: &RelPath) -> bool {
-    let build = &layer.build;
-    // The repository's own files are no part of what it holds.
-    let of_git = file.as_str() == ".git" || file.as_str().starts_with(".git/");
-    match file.below(&build.context) {
-        None | Some("") => false,
-        Some(_) if of_git || is_ignore_file(layer, file) => false,
-        Some(path) => file != workflow && *file != build.dockerfile && ignore.keeps(path),
+impl<'a> ContextFolder<'a> {
+    /// The layer's build context.
+    pub fn main(layer: &'a Layer) -> Self {
+        Self { layer, name: None, folder: &layer.build.context }
     }
-}
 
-/// All files and links of a layer's build context, in order of their paths.
-///
-/// # Errors
-/// A finding that names the folder or the ignore file that can't be read.
-pub fn context_entries(files: &Files, layer: &Layer, workflow: &RelPath) -> Result<Vec<Entry>, Box<Diagnostic>> {
-    let context = &layer.build.context;
-    let members = files.tree().members(context).map_err(|error| unreadable(layer, &error))?;
-    let may_exist =
-        |path: &RelPath| path.parent().as_ref() != Some(context) || members.iter().any(|member| member.path == *path);
-    let ignore = DockerIgnore::read_known(files, layer, may_exist)?;
-    let at_root = layer.build.context == RelPath::root();
-    let skip = |path: &str, kind: EntryKind| {
-        kind == EntryKind::Folder && (ignore.ignore.excludes_all_below(path) || (at_root && path == ".git"))
-    };
-    let mut entries =
-        tree::walk_from(files.tree(), context, members, &skip).map_err(|error| unreadable(layer, &error))?;
-    entries.retain(|entry| is_in_context(layer, workflow, &ignore, &entry.path));
-    Ok(entries)
-}
+    /// The named contexts, by name.
+    pub fn named(layer: &'a Layer) -> impl Iterator<Item = Self> {
+        layer.build.contexts.iter().map(move |(name, folder)| Self { layer, name: Some(name), folder })
+    }
 
-/// All files of a layer's build context by path, relative to the context's folder.
-///
-/// # Errors
-/// A finding that names the file that can't be read.
-pub fn context(
-    files: &Files,
-    layer: &Layer,
-    workflow: &RelPath,
-) -> Result<BTreeMap<String, ContextFile>, Box<Diagnostic>> {
-    let mut left = MAX_CONTEXT;
-    let mut context = BTreeMap::new();
-    for entry in context_entries(files, layer, workflow)? {
-        let file = if entry.kind == EntryKind::Link {
-            let target = files.tree().link(&entry.path).map_err(|error| unreadable(layer, &error))?;
-            ContextFile { mode: FileMode::Link, hash: sha256(&target) }
-        } else {
-            let hashed = files.tree().hash(&entry.path, left).map_err(|error| match error {
-                TreeError::TooLarge { path, .. } => {
-                    let whole = TreeError::TooLarge { path: layer.build.context.clone(), limit: MAX_CONTEXT };
-                    let help = format!("the limit is reached at {path}: list in .dockerignore what is not needed");
-                    Box::new((*unreadable(layer, &whole)).help(help))
-                }
-                error => unreadable(layer, &error),
-            })?;
-            left = left.saturating_sub(hashed.length);
-            let mode = if hashed.executable { FileMode::Executable } else { FileMode::File };
-            ContextFile { mode, hash: hashed.hash }
+    /// The build context and the named ones.
+    pub fn all(layer: &'a Layer) -> impl Iterator<Item = Self> {
+        std::iter::once(Self::main(layer)).chain(Self::named(layer))
+    }
+
+    /// Reads the ignore file that holds for it.
+    ///
+    /// # Errors
+    /// When it exists and can't be read.
+    pub fn ignore(&self, files: &Files) -> Result<DockerIgnore, Box<Diagnostic>> {
+        self.ignore_known(files, |_| true)
+    }
+
+    /// As [`ContextFolder::ignore`], where it is known of some files that they don't exist.
+    fn ignore_known(
+        &self,
+        files: &Files,
+        may_exist: impl Fn(&RelPath) -> bool,
+    ) -> Result<DockerIgnore, Box<Diagnostic>> {
+        let common = self.folder.join(".dockerignore").unwrap_or_default();
+        for path in self.own_ignore().into_iter().chain([common]) {
+            if may_exist(&path)
+                && let Some(file) = files.text(&path)?
+            {
+                return Ok(DockerIgnore { ignore: Ignore::parse(&file.text) });
+            }
+        }
+        Ok(DockerIgnore::default())
+    }
+
+    /// The ignore file that belongs to the Dockerfile alone. It holds for the build context, not for named ones.
+    fn own_ignore(&self) -> Option<RelPath> {
+        let path = || RelPath::new(&format!("{}.dockerignore", self.layer.build.dockerfile)).ok();
+        self.name.is_none().then(path).flatten()
+    }
+
+    /// Whether a file says what is left out of it.
+    pub fn is_ignore_file(&self, file: &RelPath) -> bool {
+        file.below(self.folder) == Some(".dockerignore") || self.own_ignore().as_ref() == Some(file)
+    }
+
+    /// Whether a file is part of it, by its name alone.
+    ///
+    /// The workflow, the Dockerfile and its ignore files are never part of it: they have their own place among the
+    /// inputs, where a comment in the workflow makes nothing stale.
+    pub fn has(&self, workflow: &RelPath, ignore: &DockerIgnore, file: &RelPath) -> bool {
+        // The repository's own files are no part of what it holds.
+        let of_git = file.as_str() == ".git" || file.as_str().starts_with(".git/");
+        match file.below(self.folder) {
+            None | Some("") => false,
+            Some(_) if of_git || self.is_ignore_file(file) => false,
+            Some(path) => file != workflow && *file != self.layer.build.dockerfile && ignore.keeps(path),
+        }
+    }
+
+    /// All its files and links, in order of their paths.
+    ///
+    /// # Errors
+    /// A finding that names the folder or the ignore file that can't be read.
+    pub fn entries(&self, files: &Files, workflow: &RelPath) -> Result<Vec<Entry>, Box<Diagnostic>> {
+        let members = files.tree().members(self.folder).map_err(|error| self.unreadable(&error))?;
+        let may_exist = |path: &RelPath| {
+            path.parent().as_ref() != Some(self.folder) || members.iter().any(|member| member.path == *path)
         };
-        let path = entry.path.below(&layer.build.context).unwrap_or_default().to_owned();
-        context.insert(path, file);
+        let ignore = self.ignore_known(files, may_exist)?;
+        let at_root = *self.folder == RelPath::root();
+        let skip = |path: &str, kind: EntryKind| {
+            kind == EntryKind::Folder && (ignore.ignore.excludes_all_below(path) || (at_root && path == ".git"))
+        };
+        let mut entries =
+            tree::walk_from(files.tree(), self.folder, members, &skip).map_err(|error| self.unreadable(&error))?;
+        entries.retain(|entry| self.has(workflow, &ignore, &entry.path));
+        Ok(entries)
     }
-    Ok(context)
-}
 
-fn unreadable(layer: &Layer, error: &TreeError) -> Box<Diagnostic> {
-    let finding = tree::finding(error).layer(layer.name.as_str());
-    Box::new(finding.note(format!("it is part of the build context of {}", layer.name)))
+    /// All its files by path, relative to the folder.
+    ///
+    /// # Errors
+    /// A finding that names the file that can't be read.
+    pub fn files(&self, files: &Files, workflow: &RelPath) -> Result<BTreeMap<String, ContextFile>, Box<Diagnostic>> {
+        let mut left = MAX_CONTEXT;
+        let mut context = BTreeMap::new();
+        for entry in self.entries(files, workflow)? {
+            let file = if entry.kind == EntryKind::Link {
+                let target = files.tree().link(&entry.path).map_err(|error| self.unreadable(&error))?;
+                ContextFile { mode: FileMode::Link, hash: sha256(&target) }
+            } else {
+                let hashed = files.tree().hash(&entry.path, left).map_err(|error| match error {
+                    TreeError::TooLarge { path, .. } => {
+                        let whole = TreeError::TooLarge { path: self.folder.clone(), limit: MAX_CONTEXT };
+                        let help = format!("the limit is reached at {path}: list in .dockerignore what is not needed");
+                        Box::new((*self.unreadable(&whole)).help(help))
+                    }
+                    error => self.unreadable(&error),
+                })?;
+                left = left.saturating_sub(hashed.length);
+                let mode = if hashed.executable { FileMode::Executable } else { FileMode::File };
+                ContextFile { mode, hash: hashed.hash }
+            };
+            let path = entry.path.below(self.folder).unwrap_or_default().to_owned();
+            context.insert(path, file);
+        }
+        Ok(context)
+    }
+
+    fn unreadable(&self, error: &TreeError) -> Box<Diagnostic> {
+        let layer = &self.layer.name;
+        let note = match self.name {
+            None => format!("it is part of the build context of {layer}"),
+            Some(name) => format!("it is part of the context `{name}` of {layer}"),
+        };
+        Box::new(tree::finding(error).layer(layer.as_str()).note(note))
+    }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::model::{Catalog, Layer};
+use crate::model::{Catalog, Layer, Network};
 
 /// The build-relevant fields by path, as JSON. Lists whose order means nothing are keyed by name.
 /// The bases and donors are not among them: they are edges.
@@ -39,6 +39,20 @@ pub fn fields(layer: &Layer, catalog: &Catalog) -> BTreeMap<String, String> {
     }
     for secret in &layer.build.secrets {
         put(format!("build.secrets.{}.required", secret.id), secret.required.to_string());
+    }
+    if !layer.build.ssh.is_empty() {
+        let mut ids: Vec<&String> = layer.build.ssh.iter().collect();
+        ids.sort();
+        put("build.ssh".to_owned(), list(&ids));
+    }
+    if layer.build.network != Network::Default {
+        put("build.network".to_owned(), text(layer.build.network.as_str()));
+    }
+    for (name, value) in &layer.build.labels {
+        put(format!("build.labels.{name}"), text(value));
+    }
+    for (name, value) in &layer.build.annotations {
+        put(format!("build.annotations.{name}"), text(value));
     }
     let mut platforms: Vec<&str> = layer.build.platforms.iter().map(|platform| platform.as_str()).collect();
     platforms.sort_unstable();

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 
 use sha2::{Digest as _, Sha256};
 
-pub use context::{ContextFile, DockerIgnore, FileMode, context, context_entries, is_ignore_file, is_in_context};
+pub use context::{ContextFile, ContextFolder, DockerIgnore, FileMode, MAX_CONTEXT};
 pub use fields::fields;
 
 use crate::model::{Change, ContextChange, Digest, EdgeKind, Fingerprint, ImageRef, LayerName, RelPath};
@@ -32,8 +32,19 @@ pub struct Inputs {
     pub context_folder: RelPath,
     /// The build context by path, relative to its folder.
     pub context: BTreeMap<String, ContextFile>,
+    /// The named contexts by name.
+    pub contexts: BTreeMap<String, NamedContext>,
     /// What the layer depends on, by role and argument.
     pub edges: BTreeMap<(EdgeKind, String), Parent>,
+}
+
+/// A folder that a Dockerfile copies from besides the build context.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NamedContext {
+    /// The folder; a label for people, not hashed.
+    pub folder: RelPath,
+    /// Its files by path, relative to the folder.
+    pub files: BTreeMap<String, ContextFile>,
 }
 
 /// What an edge leads to.
@@ -57,12 +68,7 @@ impl Inputs {
             encoder.text(value);
         }
         encoder.bytes(&self.dockerfile_hash);
-        encoder.count(self.context.len());
-        for (path, file) in &self.context {
-            encoder.text(path);
-            encoder.text(file.mode.as_str());
-            encoder.bytes(&file.hash);
-        }
+        encoder.files(&self.context);
         encoder.count(self.edges.len());
         for ((kind, arg), parent) in &self.edges {
             encoder.text(kind.as_str());
@@ -78,6 +84,15 @@ impl Inputs {
                     encoder.text("layer");
                     encoder.bytes((*fingerprint)?.as_bytes());
                 }
+            }
+        }
+        // They came later. Nothing is written where there are none, so that the layers before them keep their
+        // fingerprints; all before is of known length, so it is no other layer's encoding either.
+        if !self.contexts.is_empty() {
+            encoder.count(self.contexts.len());
+            for (name, context) in &self.contexts {
+                encoder.text(name);
+                encoder.files(&context.files);
             }
         }
         Some(Fingerprint::new(encoder.0.finalize().into()))
@@ -113,19 +128,38 @@ impl Inputs {
         if old.dockerfile_hash != self.dockerfile_hash {
             changes.push(Change::Dockerfile { file: self.dockerfile.clone() });
         }
-        for (path, (old, new)) in pairs(&old.context, &self.context) {
-            let change = match (old, new) {
-                (None, _) => ContextChange::Added,
-                (_, None) => ContextChange::Removed,
-                (Some(old), Some(new)) if old.hash != new.hash => ContextChange::Content,
-                (Some(old), Some(new)) if old.mode != new.mode => ContextChange::Mode,
-                _ => continue,
-            };
-            let file = self.context_folder.join(path).unwrap_or_default();
-            changes.push(Change::Context { file, change });
+        changes.extend(file_changes(&self.context_folder, &old.context, &self.context));
+        for (name, (old, new)) in pairs(&old.contexts, &self.contexts) {
+            match (old, new) {
+                (Some(old), Some(new)) => changes.extend(file_changes(&new.folder, &old.files, &new.files)),
+                (old, new) => {
+                    let folder = |context: &NamedContext| format!("\"{}\"", context.folder);
+                    let path = format!("build.contexts.{name}");
+                    changes.push(Change::Field { path, old: old.map(folder), new: new.map(folder) });
+                }
+            }
         }
         changes
     }
+}
+
+/// What differs between the files of a context.
+fn file_changes(
+    folder: &RelPath,
+    old: &BTreeMap<String, ContextFile>,
+    new: &BTreeMap<String, ContextFile>,
+) -> Vec<Change> {
+    let change = |(path, (old, new)): (&String, (Option<&ContextFile>, Option<&ContextFile>))| {
+        let change = match (old, new) {
+            (None, _) => ContextChange::Added,
+            (_, None) => ContextChange::Removed,
+            (Some(old), Some(new)) if old.hash != new.hash => ContextChange::Content,
+            (Some(old), Some(new)) if old.mode != new.mode => ContextChange::Mode,
+            _ => return None,
+        };
+        Some(Change::Context { file: folder.join(path).unwrap_or_default(), change })
+    };
+    pairs(old, new).into_iter().filter_map(change).collect()
 }
 
 impl Parent {
@@ -143,6 +177,15 @@ struct Encoder(Sha256);
 impl Encoder {
     fn count(&mut self, count: usize) {
         self.0.update((count as u64).to_le_bytes());
+    }
+
+    fn files(&mut self, files: &BTreeMap<String, ContextFile>) {
+        self.count(files.len());
+        for (path, file) in files {
+            self.text(path);
+            self.text(file.mode.as_str());
+            self.bytes(&file.hash);
+        }
     }
 
     fn bytes(&mut self, bytes: &[u8]) {

@@ -193,6 +193,13 @@ impl Fingerprint {
     pub fn tag(&self) -> String {
         format!("fp-{}", &self.to_string()[..20])
     }
+
+    /// Whether a tag is that of a fingerprint.
+    pub fn is_tag(tag: &str) -> bool {
+        tag.strip_prefix("fp-").is_some_and(|digits| {
+            digits.len() == 20 && digits.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
+        })
+    }
 }
 
 impl FromStr for Fingerprint {

@@ -1,5 +1,7 @@
 //! A layer as data: what decisions' constraints ask about, and what `lamina show` gives out.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Map, Value, json};
 
 use super::{Base, Layer};
@@ -44,12 +46,18 @@ pub fn to_value(layer: &Layer) -> Value {
         "tools_provided": layer.tools.iter().map(tool).collect::<Vec<_>>(),
         "artifact_paths": layer.artifacts.iter().map(artifact).collect::<Vec<_>>(),
         "cooked": cooked,
+        "tags": layer.tags,
         "build": {
             "dockerfile": build.dockerfile.as_str(),
             "context": build.context.as_str(),
             "target": build.target,
             "args": build.args,
             "secrets": build.secrets.iter().map(secret).collect::<Vec<_>>(),
+            "contexts": build.contexts.iter().map(|(name, folder)| (name, folder.as_str())).collect::<BTreeMap<_, _>>(),
+            "ssh": build.ssh,
+            "network": build.network.as_str(),
+            "labels": build.labels,
+            "annotations": build.annotations,
             "platforms": build.platforms.iter().map(|platform| platform.as_str()).collect::<Vec<_>>(),
             "resources": {
                 "cpu": resources.cpu,

@@ -3,15 +3,33 @@
 //! This is the only place where what is wanted meets what is there. A plan has no effects; `build` runs it, `plan` shows
 //! it, `status` reads the same answers of the registry.
 
+//!
+//! [`state`] asks the registry, [`Plan::of`] computes, and [`Saved`] is a plan that was written down and is read again.
+
+mod bases;
+mod compute;
+mod document;
+mod estimate;
+mod past;
 mod reason;
+mod state;
+mod status;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+pub use compute::{Lacking, PlanError, Wanted, asked};
+pub use document::{MAX_DOCUMENT, Saved, SavedError};
+pub use estimate::Estimate;
+pub use past::{Attempt, Past};
 pub use reason::{Reason, SkipReason};
+pub use state::{StateError, look_up, state};
+pub use status::{Condition, Standing, others, standing};
 
+use crate::diag::Diagnostic;
 use crate::event::Action;
 use crate::model::{Digest, Fingerprint, ImageRef, LayerName};
+use crate::snapshot::Snapshot;
 
 /// What has to be done, and what has not.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -20,6 +38,8 @@ pub struct Plan {
     pub steps: Vec<Step>,
     /// The selected layers that need nothing, in order of building.
     pub skipped: Vec<Skipped>,
+    /// The change that a layer of either kind was selected for, in words, where it was one.
+    pub causes: BTreeMap<LayerName, String>,
 }
 
 /// A layer to build or to prove.
@@ -77,4 +97,28 @@ impl Image {
             Image::Unproven(digest) | Image::Proven(digest) => Some(digest),
         }
     }
+}
+
+/// The fingerprints of layers, and their images' names under these.
+///
+/// # Errors
+/// What keeps a layer from having them. A layer that is not in the catalog is left out.
+fn images_of<'a>(
+    snapshot: &Snapshot,
+    layers: impl IntoIterator<Item = &'a LayerName>,
+) -> Result<BTreeMap<LayerName, (Fingerprint, ImageRef)>, Vec<Diagnostic>> {
+    let (mut named, mut findings) = (BTreeMap::new(), Vec::new());
+    for name in layers {
+        match (snapshot.image(name), snapshot.fingerprints().get(name)) {
+            (Some(Ok(image)), Some(fingerprint)) => drop(named.insert(name.clone(), (fingerprint, image))),
+            (Some(Err(finding)), _) => findings.push(*finding),
+            _ => {}
+        }
+    }
+    if findings.is_empty() {
+        return Ok(named);
+    }
+    // Why a layer has no fingerprint says more than that it has none.
+    let causes = &snapshot.fingerprints().findings;
+    Err(if causes.is_empty() { findings } else { causes.clone() })
 }

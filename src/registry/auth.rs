@@ -1,7 +1,8 @@
 //! Who we are, for a registry that asks: Basic, or a token of its token service.
 //!
 //! The flows are those of the distribution project (`spec/auth/token.md`, `spec/auth/oauth.md`). The scope is always
-//! `repository:NAME:pull` and never what a challenge says: a registry can't have itself a token for more.
+//! `repository:NAME:pull`, with `push` where something is written, and never what a challenge says: a registry can't have
+//! itself a token for more.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -19,7 +20,7 @@ use tokio::sync::Mutex as Gate;
 use super::credentials::{Login, LoginKind, Logins};
 use super::error::RegistryErrorKind;
 use super::headers::{Challenge, parse_challenges};
-use super::transport::{Answer, Request, Transport, authority};
+use super::transport::{Answer, Body, Request, Transport, authority};
 use super::wire::shortened;
 use crate::host::secret::Secret;
 
@@ -50,6 +51,17 @@ pub(super) struct Purpose<'a> {
     pub base: &'a Url,
     /// The repository there.
     pub repository: &'a str,
+    /// What is to be done there.
+    pub access: Access,
+}
+
+/// What a token is good for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Access {
+    /// Reading.
+    Pull,
+    /// Reading and writing.
+    Push,
 }
 
 #[derive(Clone)]
@@ -147,7 +159,11 @@ impl Auth {
                 }
             }
             Challenge::Bearer { realm, service } => {
-                let scope = format!("repository:{}:pull", purpose.repository);
+                let actions = match purpose.access {
+                    Access::Pull => "pull",
+                    Access::Push => "pull,push",
+                };
+                let scope = format!("repository:{}:{actions}", purpose.repository);
                 let gate = shared(&self.tokens, (purpose.host.to_owned(), scope.clone()));
                 let mut kept = gate.lock().await;
                 let good = kept.as_ref().filter(|token| token.until > Instant::now());
@@ -209,8 +225,8 @@ impl Wanted<'_> {
                 let grant =
                     [("grant_type", "refresh_token"), ("client_id", "lamina"), ("refresh_token", token.expose())];
                 let form: Vec<_> = grant.into_iter().chain(asked_for).collect();
-                let (method, form) = (Method::POST, Some(&form[..]));
-                let request = Request { method, url, headers: accept, authorization: None, form, limit: MAX_TOKEN };
+                let (method, body) = (Method::POST, Body::Form(&form));
+                let request = Request { method, url, headers: accept, authorization: None, body, limit: MAX_TOKEN };
                 transport.send(request).await?
             }
             login => {
@@ -220,7 +236,8 @@ impl Wanted<'_> {
                     _ => None,
                 };
                 let (method, authorization) = (Method::GET, header.as_ref());
-                let request = Request { method, url, headers: accept, authorization, form: None, limit: MAX_TOKEN };
+                let request =
+                    Request { method, url, headers: accept, authorization, body: Body::None, limit: MAX_TOKEN };
                 transport.send(request).await?
             }
         };

@@ -1,23 +1,24 @@
-//! The OCI distribution protocol, as far as reading needs it: what a tag stands for, and which tags there are.
+//! The OCI distribution protocol: what a tag stands for, which tags there are, and content by its digest. What is
+//! written is in `push`.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderName, LINK};
 use reqwest::{Method, StatusCode, Url};
 
-use super::auth::{Auth, Purpose};
+use super::auth::{Access, Auth, Purpose};
 use super::error::{RegistryError, RegistryErrorKind, SetupError};
 use super::headers::parse_next_link;
 use super::options::Options;
-use super::transport::{Answer, Request, Transport};
+use super::transport::{Answer, Body, Request, Transport};
 use super::wire::{self, shortened};
-use super::{Manifest, Registry};
+use super::{Manifest, Pushed, RawManifest, Registry};
 use crate::model::{Digest, ImageRef};
 
 /// A manifest may have as many bytes as the distribution specification has registries accept at least.
-const MANIFEST: Expected = Expected { accept: wire::ACCEPT, limit: 4 << 20 };
+pub(super) const MAX_MANIFEST: usize = 4 << 20;
 /// Some registries send all tags in one page.
-const TAGS: Expected = Expected { accept: "application/json", limit: 32 << 20 };
+const MAX_TAG_PAGE: usize = 32 << 20;
 /// The tags that a page is asked to have.
 const PAGE: usize = 1000;
 /// The most tags that a repository may have.
@@ -34,9 +35,11 @@ const DOCKER_HUB_HOST: &str = "registry-1.docker.io";
 
 /// All registries, each asked once: nothing is repeated here.
 pub struct Client {
-    transport: Transport,
+    pub(super) transport: Transport,
     auth: Auth,
     mirrors: BTreeMap<String, Mirror>,
+    /// `REGISTRY/NAMESPACE/` of what is never asked of a mirror.
+    own: Option<String>,
 }
 
 struct Mirror {
@@ -45,20 +48,23 @@ struct Mirror {
     prefix: String,
 }
 
-/// What an answer may look like.
-struct Expected {
-    /// Its media types.
-    accept: &'static str,
-    /// The most bytes that it may have.
-    limit: usize,
+/// A request to a place, without what a login adds.
+pub(super) struct Ask<'a> {
+    pub method: Method,
+    pub url: Url,
+    pub headers: &'a [(HeaderName, &'a str)],
+    pub body: Body<'a>,
+    /// The most bytes that the answer may have.
+    pub limit: usize,
 }
 
 /// Where an image is asked for.
-struct Place {
-    host: String,
+pub(super) struct Place {
+    pub host: String,
     repository: String,
     /// The registry's address.
-    base: Url,
+    pub base: Url,
+    access: Access,
 }
 
 impl Client {
@@ -81,36 +87,33 @@ impl Client {
             let prefix = if prefix.is_empty() { String::new() } else { format!("{prefix}/") };
             mirrors.insert(registry.clone(), Mirror { host: host.to_owned(), prefix });
         }
-        Ok(Self { transport, auth: Auth::new(options.logins.clone()), mirrors })
+        let own = options.own.as_ref().map(|own| format!("{own}/"));
+        Ok(Self { transport, auth: Auth::new(options.logins.clone()), mirrors, own })
     }
 
-    fn place(&self, image: &ImageRef) -> Result<Place, RegistryErrorKind> {
+    /// Where an image is read, or written: a mirror is never written to.
+    fn place(&self, image: &ImageRef, access: Access) -> Result<Place, RegistryErrorKind> {
+        let is_own = || self.own.as_ref().is_some_and(|own| image.to_string().starts_with(own));
         let (host, prefix) = match self.mirrors.get(image.registry()) {
-            Some(mirror) => (&*mirror.host, &*mirror.prefix),
-            None => (image.registry(), ""),
+            Some(mirror) if access == Access::Pull && !is_own() => (&*mirror.host, &*mirror.prefix),
+            _ => (image.registry(), ""),
         };
         let host = if host == DOCKER_HUB { DOCKER_HUB_HOST } else { host };
         let base = self.transport.address(host).ok_or_else(|| RegistryErrorKind::Unreachable {
             host: host.to_owned(),
             why: "this is no name of a host".to_owned(),
         })?;
-        Ok(Place { host: host.to_owned(), repository: format!("{prefix}{}", image.repository()), base })
+        Ok(Place { host: host.to_owned(), repository: format!("{prefix}{}", image.repository()), base, access })
     }
 
     /// Asks at a place, with a login where one is wanted; a success is answered.
-    async fn ask(
-        &self,
-        place: &Place,
-        method: Method,
-        url: Url,
-        expected: &Expected,
-    ) -> Result<Answer, RegistryErrorKind> {
-        let Expected { accept, limit } = *expected;
-        let purpose = Purpose { host: &place.host, base: &place.base, repository: &place.repository };
-        let headers = &[(ACCEPT, accept)];
+    pub(super) async fn ask(&self, place: &Place, ask: Ask<'_>) -> Result<Answer, RegistryErrorKind> {
+        let Ask { headers, body, limit, .. } = ask;
+        let Place { host, base, repository, access } = place;
+        let purpose = Purpose { host, base, repository, access: *access };
         let send = |authorization| {
-            let (method, url) = (method.clone(), url.clone());
-            self.transport.send(Request { method, url, headers, authorization, form: None, limit })
+            let (method, url) = (ask.method.clone(), ask.url.clone());
+            self.transport.send(Request { method, url, headers, authorization, body, limit })
         };
         let known = self.auth.known(&self.transport, &purpose).await?;
         let mut tried = known.as_ref().map(|known| known.tried.clone());
@@ -132,28 +135,36 @@ impl Client {
 
     async fn head(&self, place: &Place, tag: &str) -> Result<Digest, RegistryErrorKind> {
         let url = place.url(&format!("manifests/{tag}"))?;
-        let announced = match self.ask(place, Method::HEAD, url, &MANIFEST).await {
+        let headers = &[(ACCEPT, wire::ACCEPT)];
+        let ask = Ask { method: Method::HEAD, url, headers, body: Body::None, limit: MAX_MANIFEST };
+        let announced = match self.ask(place, ask).await {
             Ok(answer) => announced(place, &answer)?,
             Err(RegistryErrorKind::Server { status: 405, .. }) => None,
             Err(error) => return Err(error),
         };
         match announced {
             Some(digest) => Ok(digest),
-            None => Ok(self.get(place, tag).await?.digest),
+            None => Ok(self.get(place, tag).await?.0.digest),
         }
     }
 
-    async fn get(&self, place: &Place, tag: &str) -> Result<Manifest, RegistryErrorKind> {
-        let url = place.url(&format!("manifests/{tag}"))?;
-        let answer = self.ask(place, Method::GET, url, &MANIFEST).await?;
+    async fn get(&self, place: &Place, reference: &str) -> Result<(Manifest, RawManifest), RegistryErrorKind> {
+        let answer = self.fetch(place, &format!("manifests/{reference}"), wire::ACCEPT, MAX_MANIFEST).await?;
         let received = wire::digest(&answer.body);
-        if let Some(announced) = announced(place, &answer)?
-            && announced != received
-        {
-            let why = format!("it announced {announced} and sent {received}");
-            return Err(RegistryErrorKind::WrongDigest { host: place.host.clone(), why });
+        if let Some(announced) = announced(place, &answer)? {
+            place.compare(&announced, &received)?;
         }
-        wire::parse_manifest(&answer.body, answer.header(CONTENT_TYPE)).map_err(|why| place.malformed(why.to_string()))
+        let media_type = answer.header(CONTENT_TYPE);
+        let malformed = |why: wire::WireError| place.malformed(why.to_string());
+        let manifest = wire::parse_manifest(&answer.body, media_type).map_err(malformed)?;
+        let media_type = wire::media_type(&answer.body, media_type).map_err(malformed)?;
+        Ok((manifest, RawManifest { digest: received, media_type, bytes: answer.body }))
+    }
+
+    async fn fetch(&self, place: &Place, path: &str, accept: &str, limit: usize) -> Result<Answer, RegistryErrorKind> {
+        let headers = &[(ACCEPT, accept)];
+        let ask = Ask { method: Method::GET, url: place.url(path)?, headers, body: Body::None, limit };
+        self.ask(place, ask).await
     }
 
     async fn list(&self, place: &Place) -> Result<Vec<String>, RegistryErrorKind> {
@@ -161,7 +172,10 @@ impl Client {
         let mut tags = BTreeSet::new();
         let (mut seen, mut barren) = (HashSet::new(), 0);
         while seen.insert(url.clone()) {
-            let answer = self.ask(place, Method::GET, url.clone(), &TAGS).await?;
+            let headers = &[(ACCEPT, "application/json")];
+            let (method, url_of_page) = (Method::GET, url.clone());
+            let ask = Ask { method, url: url_of_page, headers, body: Body::None, limit: MAX_TAG_PAGE };
+            let answer = self.ask(place, ask).await?;
             let page = wire::parse_tags(&answer.body).map_err(|why| place.malformed(why.to_string()))?;
             let before = tags.len();
             tags.extend(page);
@@ -187,10 +201,11 @@ impl Client {
     async fn at<T, F: Future<Output = Result<T, RegistryErrorKind>>>(
         &self,
         image: &ImageRef,
+        access: Access,
         ask: impl FnOnce(Place) -> F,
     ) -> Result<T, RegistryError> {
         let error = |host: &str, kind| RegistryError { image: image.clone(), host: host.into(), kind };
-        let place = self.place(image).map_err(|kind| error(image.registry(), kind))?;
+        let place = self.place(image, access).map_err(|kind| error(image.registry(), kind))?;
         let host = place.host.clone();
         ask(place).await.map_err(|kind| error(&host, kind))
     }
@@ -198,20 +213,47 @@ impl Client {
 
 impl Registry for Client {
     async fn digest(&self, image: &ImageRef) -> Result<Digest, RegistryError> {
-        self.at(image, |place| async move { self.head(&place, image.tag()).await }).await
+        self.at(image, Access::Pull, |place| async move { self.head(&place, image.tag()).await }).await
     }
 
     async fn manifest(&self, image: &ImageRef) -> Result<Manifest, RegistryError> {
-        self.at(image, |place| async move { self.get(&place, image.tag()).await }).await
+        self.at(image, Access::Pull, |place| async move { Ok(self.get(&place, image.tag()).await?.0) }).await
     }
 
     async fn tags(&self, image: &ImageRef) -> Result<Vec<String>, RegistryError> {
-        self.at(image, |place| async move { self.list(&place).await }).await
+        self.at(image, Access::Pull, |place| async move { self.list(&place).await }).await
+    }
+
+    async fn raw(&self, image: &ImageRef, digest: Option<&Digest>) -> Result<RawManifest, RegistryError> {
+        let read = |place: Place| async move {
+            let (_, raw) = self.get(&place, digest.map_or(image.tag(), Digest::as_str)).await?;
+            digest.map_or(Ok(()), |asked| place.compare(asked, &raw.digest))?;
+            Ok(raw)
+        };
+        self.at(image, Access::Pull, read).await
+    }
+
+    async fn blob(&self, image: &ImageRef, digest: &Digest, limit: usize) -> Result<Vec<u8>, RegistryError> {
+        let read = |place: Place| async move {
+            let answer = self.fetch(&place, &format!("blobs/{digest}"), "*/*", limit).await?;
+            place.compare(digest, &wire::digest(&answer.body))?;
+            Ok(answer.body)
+        };
+        self.at(image, Access::Pull, read).await
+    }
+
+    async fn push_blob(&self, image: &ImageRef, bytes: Vec<u8>) -> Result<Digest, RegistryError> {
+        self.at(image, Access::Push, |place| async move { self.upload(&place, &bytes).await }).await
+    }
+
+    async fn push_manifest(&self, image: &ImageRef, media_type: &str, bytes: Vec<u8>) -> Result<Pushed, RegistryError> {
+        let put = |place: Place| async move { self.put(&place, image.tag(), media_type, &bytes).await };
+        self.at(image, Access::Push, put).await
     }
 }
 
 impl Place {
-    fn url(&self, path: &str) -> Result<Url, RegistryErrorKind> {
+    pub(super) fn url(&self, path: &str) -> Result<Url, RegistryErrorKind> {
         let url = self.base.join(&format!("v2/{}/{path}", self.repository));
         url.map_err(|error| self.malformed(format!("its address can't be written: {error}")))
     }
@@ -231,13 +273,22 @@ impl Place {
         Ok(url)
     }
 
-    fn malformed(&self, why: String) -> RegistryErrorKind {
+    /// Refuses bytes that are not those of a digest.
+    fn compare(&self, announced: &Digest, received: &Digest) -> Result<(), RegistryErrorKind> {
+        if announced == received {
+            return Ok(());
+        }
+        let why = format!("it announced {announced} and sent {received}");
+        Err(RegistryErrorKind::WrongDigest { host: self.host.clone(), why })
+    }
+
+    pub(super) fn malformed(&self, why: String) -> RegistryErrorKind {
         RegistryErrorKind::Malformed { host: self.host.clone(), why }
     }
 }
 
 /// The digest that an answer announces. One of another algorithm can't be pinned, and is refused rather than ignored.
-fn announced(place: &Place, answer: &Answer) -> Result<Option<Digest>, RegistryErrorKind> {
+pub(super) fn announced(place: &Place, answer: &Answer) -> Result<Option<Digest>, RegistryErrorKind> {
     let Some(value) = answer.headers.get(DIGEST) else { return Ok(None) };
     let text = String::from_utf8_lossy(value.as_bytes());
     let digest = text.trim().parse();

@@ -1,7 +1,7 @@
-//! External images in registries: what a tag stands for, and which tags there are.
+//! Images in registries: what a tag stands for, which tags there are, and what is put there.
 //!
-//! [`Registry`] is all that the rest of lamina knows of it. Start reading there; `client` speaks the OCI distribution
-//! protocol, `transport` sends a single request, `auth` answers a registry that asks who we are, `retry` repeats what
+//! [`Registry`] is all that the rest of lamina knows of it. Start reading there; `client` and `push` speak the OCI
+//! distribution protocol, `transport` sends a single request, `auth` answers a registry that asks who we are, `retry` repeats what
 //! may succeed a second time, `credentials` reads Docker's logins. What registries send is read in `wire` (bodies) and
 //! `headers`, by pure functions.
 //!
@@ -20,7 +20,9 @@ mod client;
 mod credentials;
 mod error;
 mod headers;
+mod image;
 mod options;
+mod push;
 mod retry;
 mod transport;
 mod wire;
@@ -35,9 +37,10 @@ pub use client::Client;
 pub use credentials::{CredentialsError, Found, Login, LoginKind, Logins, parse_logins};
 pub use error::{RegistryError, RegistryErrorKind, SetupError};
 pub use headers::{Challenge, parse_challenges, parse_next_link, parse_retry_after};
+pub use image::{compressed_size, config, platforms};
 pub use options::Options;
 pub use retry::{Retry, RetryPolicy};
-pub use wire::{WireError, parse_manifest, parse_tags};
+pub use wire::{Config, Content, Descriptor, WireError, parse_config, parse_content, parse_manifest, parse_tags};
 
 use crate::model::{Digest, ImageRef, Platform};
 
@@ -61,6 +64,67 @@ pub trait Registry: Sync {
     /// # Errors
     /// When the registry can't be asked, does not know the repository, or its answer is no list of tags.
     fn tags(&self, image: &ImageRef) -> impl Future<Output = Result<Vec<String>, RegistryError>> + Send;
+
+    /// The very bytes of a manifest or an index: of `digest` in the image's repository, or else of what the tag stands
+    /// for.
+    ///
+    /// # Errors
+    /// When the registry can't be asked, does not have it, or the bytes are no manifest or not those of the digest.
+    fn raw(
+        &self,
+        image: &ImageRef,
+        digest: Option<&Digest>,
+    ) -> impl Future<Output = Result<RawManifest, RegistryError>> + Send;
+
+    /// Content by its digest, of at most `limit` bytes, from the image's repository. The bytes are those of the digest.
+    ///
+    /// # Errors
+    /// When the registry can't be asked or does not have it, and where it is larger or has another digest.
+    fn blob(
+        &self,
+        image: &ImageRef,
+        digest: &Digest,
+        limit: usize,
+    ) -> impl Future<Output = Result<Vec<u8>, RegistryError>> + Send;
+
+    /// Puts content into the image's repository, where it is not there yet; never into a mirror.
+    ///
+    /// # Errors
+    /// When the registry can't be asked, or does not take it.
+    fn push_blob(&self, image: &ImageRef, bytes: Vec<u8>)
+    -> impl Future<Output = Result<Digest, RegistryError>> + Send;
+
+    /// Puts a manifest or an index under the image's tag, which stands for it from then on; never into a mirror.
+    ///
+    /// # Errors
+    /// When the registry can't be asked, does not take it, or says that it took something else.
+    fn push_manifest(
+        &self,
+        image: &ImageRef,
+        media_type: &str,
+        bytes: Vec<u8>,
+    ) -> impl Future<Output = Result<Pushed, RegistryError>> + Send;
+}
+
+/// The very bytes of a manifest or an index.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RawManifest {
+    /// Their digest.
+    pub digest: Digest,
+    /// Their media type: what they say themselves, or else what the registry says.
+    pub media_type: String,
+    /// The bytes.
+    pub bytes: Vec<u8>,
+}
+
+/// A manifest that a registry has taken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pushed {
+    /// Its digest.
+    pub digest: Digest,
+    /// Whether the registry lists it among the referrers of its `subject` (OCI distribution 1.1); where it does not,
+    /// its client has to keep that list.
+    pub lists_subject: bool,
 }
 
 /// What a tag stands for.

@@ -15,6 +15,9 @@ pub struct Options {
     /// By registry: the `HOST[:PORT][/PREFIX]` that is asked instead. There is no way back from a mirror to the
     /// registry itself: a pin must come from where the build pulls, and a mirror may hold other images by intent.
     pub mirrors: BTreeMap<String, String>,
+    /// What is built here: `REGISTRY/NAMESPACE`. Below it the registry itself is asked, whatever mirrors there are: a
+    /// mirror knows of a push later, or never.
+    pub own: Option<String>,
     /// The hosts that are spoken to without TLS. No other host is, loopback included.
     pub plain_http: BTreeSet<String>,
     /// Files of certificate authorities in PEM, beside those of the system.
@@ -36,6 +39,7 @@ impl Options {
     /// What a catalog says of registries, with the logins that the environment names.
     pub fn for_catalog(catalog: &Catalog, env: impl Fn(&str) -> Option<OsString>) -> Self {
         Self {
+            own: Some(format!("{}/{}", catalog.registry, catalog.namespace)),
             mirrors: catalog.mirrors.iter().map(|mirror| (mirror.registry.clone(), mirror.host.clone())).collect(),
             plain_http: catalog.plain_http.iter().cloned().collect(),
             logins: Logins::from_env(env),
@@ -49,6 +53,7 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             mirrors: BTreeMap::new(),
+            own: None,
             plain_http: BTreeSet::new(),
             authorities: Vec::new(),
             logins: Logins::none(),

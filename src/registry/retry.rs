@@ -1,7 +1,8 @@
 //! Asking again, where that may help: a decorator over any registry.
 //!
 //! A whole question is repeated, a list of tags from its first page on. What is asked again and what is not, says
-//! [`RetryPolicy`].
+//! [`RetryPolicy`]. What is written may be repeated, too: content is named by its digest, and a tag that is put a second
+//! time stands for the same.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -9,7 +10,7 @@ use std::time::Duration;
 use fastrand::Rng;
 
 use super::error::{RegistryError, RegistryErrorKind};
-use super::{Manifest, Registry};
+use super::{Manifest, Pushed, RawManifest, Registry};
 use crate::model::{Digest, ImageRef};
 
 /// When and how often a question is repeated.
@@ -122,5 +123,21 @@ impl<R: Registry> Registry for Retry<R> {
 
     async fn tags(&self, image: &ImageRef) -> Result<Vec<String>, RegistryError> {
         self.repeat(|| self.inner.tags(image)).await
+    }
+
+    async fn raw(&self, image: &ImageRef, digest: Option<&Digest>) -> Result<RawManifest, RegistryError> {
+        self.repeat(|| self.inner.raw(image, digest)).await
+    }
+
+    async fn blob(&self, image: &ImageRef, digest: &Digest, limit: usize) -> Result<Vec<u8>, RegistryError> {
+        self.repeat(|| self.inner.blob(image, digest, limit)).await
+    }
+
+    async fn push_blob(&self, image: &ImageRef, bytes: Vec<u8>) -> Result<Digest, RegistryError> {
+        self.repeat(|| self.inner.push_blob(image, bytes.clone())).await
+    }
+
+    async fn push_manifest(&self, image: &ImageRef, media_type: &str, bytes: Vec<u8>) -> Result<Pushed, RegistryError> {
+        self.repeat(|| self.inner.push_manifest(image, media_type, bytes.clone())).await
     }
 }

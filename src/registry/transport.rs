@@ -36,12 +36,22 @@ pub(super) struct Transport {
 pub(super) struct Request<'a> {
     pub method: Method,
     pub url: Url,
-    pub headers: &'a [(HeaderName, &'static str)],
+    pub headers: &'a [(HeaderName, &'a str)],
     pub authorization: Option<&'a HeaderValue>,
-    /// The fields of a form, for `POST`.
-    pub form: Option<&'a [(&'static str, &'a str)]>,
+    pub body: Body<'a>,
     /// The most bytes that the body may have.
     pub limit: usize,
+}
+
+/// What goes along with a request.
+#[derive(Clone, Copy)]
+pub(super) enum Body<'a> {
+    /// Nothing.
+    None,
+    /// The fields of a form, one of which is a login: it goes nowhere but where it was meant for.
+    Form(&'a [(&'static str, &'a str)]),
+    /// Content.
+    Bytes(&'a [u8]),
 }
 
 /// What is answered.
@@ -127,20 +137,28 @@ impl Transport {
 
     /// Goes where the answers lead. A login stays with the host that it is for.
     async fn follow(&self, request: Request<'_>) -> Result<Answer, RegistryErrorKind> {
-        let Request { method, mut url, headers, mut authorization, form, limit } = request;
+        let Request { method, mut url, headers, mut authorization, body, limit } = request;
         let asked = authority(&url);
         for _ in 0..=MAX_REDIRECTS {
             let mut builder = self.http.request(method.clone(), url.clone());
             builder = headers.iter().fold(builder, |builder, (name, value)| builder.header(name, *value));
             builder = authorization.iter().fold(builder, |builder, login| builder.header(AUTHORIZATION, *login));
-            builder = form.iter().fold(builder, |builder, form| builder.form(form));
+            builder = match body {
+                Body::None => builder,
+                Body::Form(fields) => builder.form(fields),
+                Body::Bytes(bytes) => builder.body(bytes.to_vec()),
+            };
             let response = builder.send().await.map_err(|error| failure(&url, &error))?;
             let status = response.status();
             let location = response.headers().get(LOCATION).filter(|_| is_redirect(status));
             let Some(location) = location else { return read_answer(response, &url, limit).await };
             let malformed = |why: String| RegistryErrorKind::Malformed { host: authority(&url), why };
-            if method == Method::POST {
-                return Err(malformed("it redirects a login".to_owned()));
+            // By the other redirects, a client would go on with GET.
+            let keeps_method = matches!(status.as_u16(), 307 | 308) || [Method::GET, Method::HEAD].contains(&method);
+            match body {
+                Body::Form(_) => return Err(malformed("it redirects a login".to_owned())),
+                _ if !keeps_method => return Err(malformed(format!("it redirects a {method} with status {status}"))),
+                _ => {}
             }
             let location = String::from_utf8_lossy(location.as_bytes()).into_owned();
             let to = url.join(&location);

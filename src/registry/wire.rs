@@ -1,5 +1,5 @@
-//! The bodies that registries send: manifests, indexes, lists of tags. Pure functions over bytes that nobody vouches
-//! for.
+//! The bodies that registries send: manifests, indexes, configurations, lists of tags. Pure functions over bytes that
+//! nobody vouches for.
 //!
 //! The forms are those of the OCI image specification and of Docker's image manifest, version 2, schema 2.
 
@@ -8,6 +8,7 @@ use std::collections::btree_map::Entry;
 use std::fmt;
 use std::marker::PhantomData;
 
+use jiff::Timestamp;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
@@ -27,6 +28,43 @@ pub(super) const ACCEPT: &str = "application/vnd.oci.image.index.v1+json, \
 #[error("{0}")]
 pub struct WireError(pub(super) String);
 
+/// A manifest or an index, by what it holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Content {
+    /// A manifest.
+    Manifest {
+        /// Its configuration.
+        config: Descriptor,
+        /// Its layers, from the lowest.
+        layers: Vec<Descriptor>,
+    },
+    /// An index.
+    Index {
+        /// Its manifests by platform.
+        platforms: BTreeMap<Platform, Digest>,
+    },
+}
+
+/// Content that a manifest names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Descriptor {
+    /// Its digest.
+    pub digest: Digest,
+    /// How many bytes it has, as the manifest says.
+    pub size: u64,
+}
+
+/// An image's configuration, as much of it as matters here.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Config {
+    /// When the image was made, where it says so in a form that can be read.
+    pub created: Option<Timestamp>,
+    /// Its labels.
+    pub labels: BTreeMap<String, String>,
+    /// What it runs on, where that can be named.
+    pub platform: Option<Platform>,
+}
+
 /// A manifest or an index, as much of it as matters here.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -40,10 +78,8 @@ struct RawManifest {
 
 #[derive(Deserialize)]
 struct RawDescriptor {
-    #[serde(rename = "digest")]
-    _digest: String,
-    #[serde(rename = "size")]
-    _size: u64,
+    digest: String,
+    size: u64,
 }
 
 #[derive(Deserialize)]
@@ -58,6 +94,23 @@ struct RawPlatform {
     os: String,
     architecture: String,
     variant: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct RawConfig {
+    created: Option<String>,
+    config: Option<Object<RawSettings>>,
+    #[serde(default)]
+    os: String,
+    #[serde(default)]
+    architecture: String,
+    variant: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct RawSettings {
+    labels: Option<BTreeMap<String, String>>,
 }
 
 #[derive(Deserialize)]
@@ -105,13 +158,64 @@ enum Kind {
 /// When it is no JSON, no manifest of schema 2, both manifest and index (an ambiguity that has been used for attacks,
 /// CVE-2021-41190), or an entry has no SHA-256 digest.
 pub fn parse_manifest(bytes: &[u8], content_type: Option<&str>) -> Result<Manifest, WireError> {
+    let (_, raw) = read(bytes, content_type)?;
+    Ok(Manifest { digest: digest(bytes), platforms: by_platform(raw.manifests.unwrap_or_default())? })
+}
+
+/// Reads what a manifest or an index holds; of an index, the same as [`parse_manifest`].
+///
+/// # Errors
+/// As [`parse_manifest`]'s; and where a configuration or a layer has no SHA-256 digest.
+pub fn parse_content(bytes: &[u8]) -> Result<Content, WireError> {
+    let (kind, raw) = read(bytes, None)?;
+    let descriptor = |Object(raw): Object<RawDescriptor>| match raw.digest.parse() {
+        Ok(digest) => Ok(Descriptor { digest, size: raw.size }),
+        Err(_) => Err(WireError(format!("a part of it has no SHA-256 digest, but `{}`", shortened(&raw.digest)))),
+    };
+    match (kind, raw.config) {
+        (Kind::Manifest, Some(config)) => Ok(Content::Manifest {
+            config: descriptor(config)?,
+            layers: raw.layers.into_iter().flatten().map(descriptor).collect::<Result<_, _>>()?,
+        }),
+        _ => Ok(Content::Index { platforms: by_platform(raw.manifests.unwrap_or_default())? }),
+    }
+}
+
+/// Reads an image's configuration. A moment or a platform in a form that can't be read is left out.
+///
+/// # Errors
+/// When it is no JSON object, or something in it is of another type than an image's configuration has.
+pub fn parse_config(bytes: &[u8]) -> Result<Config, WireError> {
+    let raw: RawConfig = json(bytes, "image configuration")?;
+    let RawConfig { os, architecture, variant, .. } = raw;
+    Ok(Config {
+        created: raw.created.and_then(|text| text.parse().ok()),
+        labels: raw.config.and_then(|Object(settings)| settings.labels).unwrap_or_default(),
+        platform: platform(&RawPlatform { os, architecture, variant }),
+    })
+}
+
+/// The media type of a manifest or an index: its own word, or else the header's, or else OCI's.
+pub(super) fn media_type(bytes: &[u8], content_type: Option<&str>) -> Result<String, WireError> {
+    let (kind, raw) = read(bytes, content_type)?;
+    let named = [raw.media_type.as_deref(), content_type.and_then(|text| text.split(';').next()).map(str::trim)];
+    let named = named.into_iter().flatten().find(|text| named_kind(text).is_some());
+    Ok(named
+        .unwrap_or(match kind {
+            Kind::Manifest => "application/vnd.oci.image.manifest.v1+json",
+            Kind::Index => "application/vnd.oci.image.index.v1+json",
+        })
+        .to_owned())
+}
+
+fn read(bytes: &[u8], content_type: Option<&str>) -> Result<(Kind, RawManifest), WireError> {
     let raw: RawManifest = json(bytes, "manifest")?;
     if raw.schema_version != 2 {
         return Err(WireError(format!("it is a manifest of schema {}, and only schema 2 is read", raw.schema_version)));
     }
-    let (kind, entries) = match (raw.manifests, raw.config, raw.layers) {
-        (Some(entries), None, None) => (Kind::Index, entries),
-        (None, Some(_), Some(_)) => (Kind::Manifest, Vec::new()),
+    let kind = match (&raw.manifests, &raw.config, &raw.layers) {
+        (Some(_), None, None) => Kind::Index,
+        (None, Some(_), Some(_)) => Kind::Manifest,
         (Some(_), ..) => return Err(WireError("it is a manifest and an index at the same time".to_owned())),
         (None, ..) => return Err(WireError("it is neither a manifest nor an index".to_owned())),
     };
@@ -119,6 +223,10 @@ pub fn parse_manifest(bytes: &[u8], content_type: Option<&str>) -> Result<Manife
     if let Some(other) = named.into_iter().flatten().find(|text| named_kind(text).is_some_and(|named| named != kind)) {
         return Err(WireError(format!("its content is not what its type says, `{}`", shortened(other))));
     }
+    Ok((kind, raw))
+}
+
+fn by_platform(entries: Vec<Object<RawEntry>>) -> Result<BTreeMap<Platform, Digest>, WireError> {
     let mut platforms = BTreeMap::new();
     for Object(entry) in entries {
         let Some(platform) = entry.platform.and_then(|Object(raw)| platform(&raw)) else { continue };
@@ -130,7 +238,7 @@ pub fn parse_manifest(bytes: &[u8], content_type: Option<&str>) -> Result<Manife
             place.insert(digest);
         }
     }
-    Ok(Manifest { digest: digest(bytes), platforms })
+    Ok(platforms)
 }
 
 /// Reads a page of a list of tags. Texts that don't follow the grammar of tags are left out: no reference can name

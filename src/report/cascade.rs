@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::reason;
-use super::{count, json, table};
+use super::{count, json, pins, table};
 use crate::cascade::Cascade;
 use crate::lock::Move;
 use crate::model::{LayerName, RelPath};
@@ -20,6 +20,37 @@ pub struct Unaffecting {
     pub not_built: Vec<(RelPath, &'static str)>,
     /// Claimed by no layer, and ignored because that was asked for.
     pub unclaimed: Vec<RelPath>,
+}
+
+impl Unaffecting {
+    /// What is said about them: how many there are, and all of them where that is asked for.
+    pub fn remarks(&self, verbose: bool) -> Vec<String> {
+        let mut remarks = Vec::new();
+        let mut say = |what: &str, named: Vec<String>| {
+            if named.is_empty() {
+                return;
+            }
+            remarks.push(format!(
+                "{} {what}{}",
+                count(named.len(), "path"),
+                if verbose { "" } else { " (-v names them)" }
+            ));
+            if verbose {
+                remarks.extend(named.into_iter().map(|name| format!("  {name}")));
+            }
+        };
+        say("outside of the catalog's folders", self.outside.clone());
+        say(
+            "ignored by the catalog's list",
+            self.ignored.iter().map(|(file, glob)| format!("{file} ({glob})")).collect(),
+        );
+        say(
+            "of the catalog from which no layer is built",
+            self.not_built.iter().map(|(file, why)| format!("{file} ({why})")).collect(),
+        );
+        say("claimed by no layer, and ignored", self.unclaimed.iter().map(RelPath::to_string).collect());
+        remarks
+    }
 }
 
 /// A cascade with what a report on it needs.
@@ -95,33 +126,8 @@ impl CascadeReport<'_> {
                 count(waves.len(), "wave")
             ));
         }
-        for image in self.snapshot.unlocked() {
-            remarks.push(format!("{} has no digest in the lock: a move of its tag goes unnoticed", image.familiar()));
-        }
-        let paths = self.unaffecting;
-        let mut say = |what: &str, named: Vec<String>| {
-            if named.is_empty() {
-                return;
-            }
-            remarks.push(format!(
-                "{} {what}{}",
-                count(named.len(), "path"),
-                if self.verbose { "" } else { " (-v names them)" }
-            ));
-            if self.verbose {
-                remarks.extend(named.into_iter().map(|name| format!("  {name}")));
-            }
-        };
-        say("outside of the catalog's folders", paths.outside.clone());
-        say(
-            "ignored by the catalog's list",
-            paths.ignored.iter().map(|(file, glob)| format!("{file} ({glob})")).collect(),
-        );
-        say(
-            "of the catalog from which no layer is built",
-            paths.not_built.iter().map(|(file, why)| format!("{file} ({why})")).collect(),
-        );
-        say("claimed by no layer, and ignored", paths.unclaimed.iter().map(RelPath::to_string).collect());
+        remarks.extend(pins::unlocked(self.snapshot));
+        remarks.extend(self.unaffecting.remarks(self.verbose));
         remarks
     }
 }

@@ -1,6 +1,7 @@
 //! Layers, decisions and axioms, for people.
 
-use std::fmt::Write;
+use std::collections::BTreeMap;
+use std::fmt::{Display, Write};
 
 use super::{count, enumeration, table, with_roles};
 use crate::catalog::{LoadedAdr, LoadedLayer};
@@ -65,12 +66,17 @@ pub fn show_text(snapshot: &Snapshot, loaded: &LoadedLayer) -> String {
     if let Some(cooked) = &layer.cooked {
         row("cooked", format!("{} into {} (profile {})", cooked.path, cooked.target_dir, cooked.profile));
     }
-    row(
-        "arguments",
-        layer.build.args.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join(", "),
-    );
+    row("tags", layer.tags.join(", "));
+    row("arguments", pairs(&layer.build.args));
     let secret = |secret: &model::Secret| format!("{}{}", secret.id, if secret.required { "" } else { " (optional)" });
     row("secrets", layer.build.secrets.iter().map(secret).collect::<Vec<_>>().join(", "));
+    row("contexts", pairs(&layer.build.contexts));
+    row("ssh", layer.build.ssh.join(", "));
+    if layer.build.network != model::Network::Default {
+        row("network", layer.build.network.as_str().to_owned());
+    }
+    row("labels", pairs(&layer.build.labels));
+    row("annotations", pairs(&layer.build.annotations));
     row("platforms", layer.build.platforms.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "));
     let resources = layer.build.resources;
     row(
@@ -91,6 +97,11 @@ pub fn show_text(snapshot: &Snapshot, loaded: &LoadedLayer) -> String {
         let _ = write!(text, "\n{}\n", docs.trim_end());
     }
     text
+}
+
+/// `name=value`, one after the other.
+fn pairs<V: Display>(pairs: &BTreeMap<String, V>) -> String {
+    pairs.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join(", ")
 }
 
 fn status(status: AdrStatus) -> &'static str {

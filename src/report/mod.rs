@@ -12,12 +12,17 @@ pub mod markdown;
 pub mod pins;
 pub mod pipeline;
 pub mod place;
+pub mod plan;
+pub mod progress;
 pub mod reason;
+pub mod run;
 pub mod sarif;
+pub mod status;
 pub mod update;
 
 use std::collections::BTreeMap;
 use std::fmt::Display;
+use std::time::Duration;
 
 use crate::cascade::Estimate;
 use crate::model::{EdgeKind, LayerName};
@@ -25,6 +30,16 @@ use crate::model::{EdgeKind, LayerName};
 /// A number with its noun: `1 layer`, `3 layers`.
 pub fn count<N: Display + PartialEq + From<u8>>(number: N, noun: &str) -> String {
     if number == N::from(1) { format!("1 {noun}") } else { format!("{number} {noun}s") }
+}
+
+/// How long something took: `3.2 s`, `2 min 3 s`, `1 h 5 min`.
+pub fn duration(took: Duration) -> String {
+    let seconds = took.as_secs();
+    match seconds {
+        0..60 => format!("{}.{} s", seconds, took.subsec_millis() / 100),
+        60..3600 => format!("{} min {} s", seconds / 60, seconds % 60),
+        _ => format!("{} h {} min", seconds / 3600, seconds / 60 % 60),
+    }
 }
 
 /// How long building takes: `about 65 minutes of building, 31 from start to end`, where each layer starts as soon as its

@@ -1,5 +1,6 @@
 //! One revision of a catalog, evaluated: layers, graph, lock, fingerprints. What `cascade` compares two of.
 
+mod bases;
 mod probes;
 mod recipe;
 
@@ -13,7 +14,7 @@ use rayon::prelude::*;
 
 use crate::catalog::{CATALOG_FILE, Loaded, LoadedLayer};
 use crate::diag::{Code, Diagnostic};
-use crate::fingerprint::{self, Inputs, Parent};
+use crate::fingerprint::{self, ContextFolder, Inputs, NamedContext, Parent};
 use crate::graph::Graph;
 use crate::lock::Lock;
 use crate::model::{
@@ -233,12 +234,19 @@ impl Snapshot {
             let message = format!("{CATALOG_FILE} can't be used, so no layer has a fingerprint");
             return Err(Box::new(Diagnostic::new(Code::CatalogValue, message).file(CATALOG_FILE)));
         };
+        let mut contexts = BTreeMap::new();
+        for context in ContextFolder::named(layer) {
+            let files = context.files(files, &loaded.workflow)?;
+            let name = context.name.unwrap_or_default().to_owned();
+            contexts.insert(name, NamedContext { folder: context.folder.clone(), files });
+        }
         Ok(Inputs {
             fields: fingerprint::fields(layer, config),
             dockerfile: layer.build.dockerfile.clone(),
             dockerfile_hash: dockerfile.hash,
             context_folder: layer.build.context.clone(),
-            context: fingerprint::context(files, layer, &loaded.workflow)?,
+            context: ContextFolder::main(layer).files(files, &loaded.workflow)?,
+            contexts,
             edges: BTreeMap::new(),
         })
     }

@@ -6,6 +6,8 @@ use crate::model::{Artifact, Digest, LayerName, Platform, Tool};
 /// What is proven of a layer's image, on each of its platforms. All of it is part of the layer's fingerprint.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Probes<'a> {
+    /// The layer.
+    pub layer: &'a LayerName,
     /// The tools whose probes are run: its own, and those of all that its image stands on.
     pub tools: Vec<Inherited<'a, Tool>>,
     /// The paths that have to be there.
@@ -32,6 +34,11 @@ impl Snapshot {
     /// What proves that an image of the layer is good; `None` where there is no such layer.
     pub fn probes(&self, name: &LayerName) -> Option<Probes<'_>> {
         let layer = self.layer(name)?;
-        Some(Probes { tools: self.tools(name), artifacts: &layer.artifacts, platforms: &layer.build.platforms })
+        Some(Probes {
+            layer: &layer.name,
+            tools: self.tools(name),
+            artifacts: &layer.artifacts,
+            platforms: &layer.build.platforms,
+        })
     }
 }

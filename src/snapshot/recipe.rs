@@ -33,6 +33,14 @@ impl Snapshot {
         self.catalog.layers.get(name).map(|loaded| self.recipe_of(loaded))
     }
 
+    /// What the layer's image is called, as in its [`Recipe`]; `None` where there is no such layer.
+    ///
+    /// # Errors
+    /// As for [`Snapshot::recipe`].
+    pub fn image(&self, name: &LayerName) -> Option<Result<ImageRef, Box<Diagnostic>>> {
+        self.catalog.layers.get(name).map(|loaded| self.image_for(loaded, name))
+    }
+
     fn recipe_of<'a>(&'a self, loaded: &'a LoadedLayer) -> Result<Recipe<'a>, Box<Diagnostic>> {
         let layer = &loaded.layer;
         let mut args: BTreeMap<&str, String> =
@@ -42,17 +50,17 @@ impl Snapshot {
             // BuildKit warns of arguments that a Dockerfile does not take, and most need no RUNTIME_BASE.
             if dockerfile.as_ref().is_none_or(|dockerfile| takes(dockerfile, edge.arg)) {
                 let value = match edge.base {
-                    Base::Layer(parent) => self.image(loaded, parent)?.to_string(),
+                    Base::Layer(parent) => self.image_for(loaded, parent)?.to_string(),
                     Base::Image(image) => self.pull_name(image),
                 };
                 args.insert(edge.arg, value);
             }
         }
-        Ok(Recipe { layer, image: self.image(loaded, &layer.name)?, args })
+        Ok(Recipe { layer, image: self.image_for(loaded, &layer.name)?, args })
     }
 
     /// The image of a layer under its fingerprint, asked for by `asking`.
-    fn image(&self, asking: &LoadedLayer, name: &LayerName) -> Result<ImageRef, Box<Diagnostic>> {
+    fn image_for(&self, asking: &LoadedLayer, name: &LayerName) -> Result<ImageRef, Box<Diagnostic>> {
         let no_fingerprint = || {
             let message = format!("{name} has no fingerprint, so {} can't be built", asking.layer.name);
             Box::new(at_field(asking, Code::CatalogValue, "layer", message))

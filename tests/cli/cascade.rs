@@ -68,7 +68,9 @@ fn paths_mean_what_is_made_from_them() {
         "build = { context = \"../../shared\", dockerfile = \"../../shared/Dockerfile\" },",
     );
     shop.file("shared/Dockerfile", &crate::workshop::dockerfile("base")).file("shared/a", "");
-    let cases: [(&str, &[&str]); 16] = [
+    shop.layer_with("named", "base", "build.contexts.web = \"../../web\",").file("web/.dockerignore", "*.log\n");
+    shop.append("layers/named/Dockerfile", "COPY --from=web a /a\n").file("web/a", "").file("web/b/c", "");
+    let cases: [(&str, &[&str]); 21] = [
         ("layers/tools/", &["tools", "app"]),
         ("layers/tools", &["tools", "app"]),
         ("./layers/tools/Dockerfile", &["tools", "app"]),
@@ -82,9 +84,14 @@ fn paths_mean_what_is_made_from_them() {
         ("shared/a", &["shared"]),
         ("shared/Dockerfile", &["shared"]),
         ("shared", &["shared"]),
-        ("schemas/types.ncl", &["alone", "base", "extra", "shared", "slim", "text", "tools", "app"]),
-        ("lamina.lock", &["alone", "base", "extra", "shared", "slim", "text", "tools", "app"]),
-        (".", &["alone", "base", "extra", "shared", "slim", "text", "tools", "app"]),
+        ("web/a", &["named"]),
+        ("web/b", &["named"]),
+        ("web", &["named"]),
+        ("web/.dockerignore", &["named"]),
+        ("layers/named/x", &["named"]),
+        ("schemas/types.ncl", &["alone", "base", "extra", "named", "shared", "slim", "text", "tools", "app"]),
+        ("lamina.lock", &["alone", "base", "extra", "named", "shared", "slim", "text", "tools", "app"]),
+        (".", &["alone", "base", "extra", "named", "shared", "slim", "text", "tools", "app"]),
     ];
     for (path, expected) in cases {
         names_in(&shop, &[path], expected);

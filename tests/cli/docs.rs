@@ -8,7 +8,7 @@ use lamina::diag::Code;
 
 use crate::workshop::{RUST, Workshop};
 
-const COMMANDS: [&str; 16] = [
+const COMMANDS: [&str; 19] = [
     "cascade",
     "why",
     "validate",
@@ -16,9 +16,12 @@ const COMMANDS: [&str; 16] = [
     "lock",
     "outdated",
     "update",
+    "report",
+    "replay",
     "list",
     "show",
     "graph",
+    "export",
     "adr",
     "axioms",
     "schema",

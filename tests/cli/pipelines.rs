@@ -21,7 +21,21 @@ fn shop() -> Workshop {
            resources = { cpu = 4, memory_mb = 1024, time_budget_min = 20, expected_min = 5 },
          },",
     );
-    shop.layer("plain", "base");
+    shop.layer_with(
+        "plain",
+        "base",
+        "build = {
+           contexts = { shared = \"../../shared\", \"all\" = \"../..\" },
+           ssh = [\"default\", \"git.example.org\"],
+           network = 'host,
+           labels.\"org.example.a\" = \"b=c d\",
+           annotations.\"org.example.e\" = \"f\",
+         },",
+    );
+    shop.file("shared/a", "").append(
+        "layers/plain/Dockerfile",
+        "COPY --from=shared a /a\nCOPY --from=all shared/a /b\nRUN --mount=type=ssh --mount=type=ssh,id=git.example.org true\n",
+    );
     shop.workflow(
         "app",
         "build_base = { layer = \"tool\" },

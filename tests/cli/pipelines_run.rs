@@ -97,7 +97,7 @@ fn shop(registry: &str) -> Workshop {
         r#"build_base = { layer = "base" },
            runtime_base = { layer = "base" },
            build = {
-             args.TEXT = "$(touch /pwned) `id` \"a\"  'b' \\ $HOME ",
+             args.TEXT = "$(touch /pwned) `id` \"a\"  'b' \\ $HOME ${HOME} \%{if} ",
              secrets = [{ id = "token", required = true }, { id = "absent" }],
            },"#,
     );
@@ -114,7 +114,8 @@ fn shop(registry: &str) -> Workshop {
         "app",
         &format!(
             "build_base = {{ layer = \"tool\" }},\nruntime_base = {base},\ndonors = [{{ layer = \"tool\" }}],\n\
-             build.target = \"final\","
+             build = {{ target = \"final\", contexts.shared = \"../../shared\", network = 'none,\
+             labels.\"org.example.a\" = \"b=c d\", annotations.\"org.example.e\" = \"f g\" }},"
         ),
     );
     shop.dockerfile(
@@ -122,14 +123,33 @@ fn shop(registry: &str) -> Workshop {
         &format!(
             "ARG BUILD_BASE={image}\nARG RUNTIME_BASE={image}\nARG DONOR_TOOL={image}\nFROM ${{DONOR_TOOL}} AS tool\n\
              FROM ${{BUILD_BASE}} AS build\nRUN test -f /base && test -f /file && test ! -e /pwned\n\
-             FROM ${{RUNTIME_BASE}} AS final\nCOPY --from=build /base /base\nCOPY --from=tool /text /text\nFROM scratch AS unused\n"
+             FROM ${{RUNTIME_BASE}} AS final\nCOPY --from=build /base /base\nCOPY --from=tool /text /text\n\
+             COPY --from=shared note /note\nFROM scratch AS unused\n"
         ),
     );
-    shop.commit("first");
+    shop.file("shared/note", "shared\n").commit("first");
     shop
 }
 
-const TEXT: &str = "$(touch /pwned) `id` \"a\"  'b' \\ $HOME ";
+/// What the workflow says of the image stands in it.
+fn has_labels_and_annotations(image: &str) {
+    let inspect = |format: &str| text(&docker(&["buildx", "imagetools", "inspect", image, "--format", format]));
+    let config = inspect("{{json .Image}}");
+    assert!(config.contains(r#""org.example.a": "b=c d""#), "{config}");
+    let manifest = text(&docker(&["buildx", "imagetools", "inspect", "--raw", image]));
+    let index: Value = serde_json::from_str(&manifest).unwrap();
+    // Of an index, the manifest of the image is the first; the next ones are attestations.
+    let manifest = match index["manifests"][0]["digest"].as_str() {
+        None => manifest,
+        Some(digest) => {
+            let (repository, _) = image.rsplit_once(':').unwrap();
+            text(&docker(&["buildx", "imagetools", "inspect", "--raw", &format!("{repository}@{digest}")]))
+        }
+    };
+    assert!(manifest.contains(r#""org.example.e": "f g""#), "{manifest}");
+}
+
+const TEXT: &str = "$(touch /pwned) `id` \"a\"  'b' \\ $HOME ${HOME} %{if} ";
 
 /// Runs a script as a job does: with these variables and nothing else that it would not have there.
 fn run(shop: &Workshop, shell: &[&str], script: &str, variables: &[(&str, &str)]) -> Output {
@@ -198,6 +218,8 @@ fn the_steps_of_the_workflow_build_a_change_wave_by_wave() {
     }
     assert_eq!(built.iter().map(|(layer, _)| layer.as_str()).collect::<Vec<_>>(), ["base", "tool", "app"]);
     let app = &built[2].1;
+    has_labels_and_annotations(app);
+    assert_eq!(content(&shop, app, "/note"), "shared\n");
     assert_eq!((content(&shop, app, "/base"), content(&shop, app, "/text")), ("two\n".to_owned(), TEXT.to_owned()));
 }
 
@@ -250,7 +272,36 @@ fn the_jobs_of_the_child_pipeline_build_a_change_in_the_order_of_their_needs() {
     }
     assert_eq!(done.into_iter().collect::<Vec<_>>(), ["app", "base", "tool"]);
     let app = &jobs["app"].1["LAMINA_IMAGE"];
+    has_labels_and_annotations(app);
+    assert_eq!(content(&shop, app, "/note"), "shared\n");
     assert_eq!((content(&shop, app, "/base"), content(&shop, app, "/text")), ("three\n".to_owned(), TEXT.to_owned()));
+}
+
+#[test]
+fn bake_builds_the_exported_graph_from_nothing() {
+    let Some(registry) = registry() else { return };
+    let shop = shop(&registry);
+    let listed = shop.run(["list", "--format", "json"]).any_stderr().json(0);
+    let tag = |layer: &str| {
+        let layers = listed["layers"].as_array().unwrap();
+        let layer = layers.iter().find(|found| found["layer"] == layer).unwrap();
+        format!("fp-{}", &layer["fingerprint"].as_str().unwrap()[..20])
+    };
+    let told = shop.run(["export", "bake", "app", "--out", "bake.json"]);
+    told.stderr("bake.json: 1 layer, with 2 that it depends on\n").success();
+    let file: Value = serde_json::from_str(&shop.read("bake.json")).unwrap();
+    let image = |layer: &str| file["target"][layer]["tags"][0].as_str().unwrap().to_owned();
+    let bake = ["docker buildx bake --progress=plain --file bake.json --push"];
+    let output = run(&shop, &["sh"], bake[0], &[("LAMINA_SECRET_TOKEN", "s3 cret")]);
+    assert!(output.status.success(), "{}", text(&output));
+    // What the children built on is the targets: the images were not there.
+    for layer in ["base", "tool", "app"] {
+        assert!(image(layer).ends_with(&format!("/{layer}:{}", tag(layer))), "{}", image(layer));
+    }
+    let app = image("app");
+    has_labels_and_annotations(&app);
+    let of = |path: &str| content(&shop, &app, path);
+    assert_eq!((of("/base"), of("/text"), of("/note")), ("one\n".to_owned(), TEXT.to_owned(), "shared\n".to_owned()));
 }
 
 #[test]

@@ -3,6 +3,7 @@
 //! Catalogs are put together as values, over a tree in memory: no Nickel, no disk.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::Write;
 
 use lamina::cascade::{Cascade, Selection, Unreadable};
 use lamina::catalog::{Loaded, LoadedLayer, Spans};
@@ -10,7 +11,7 @@ use lamina::graph::Graph;
 use lamina::lock::Lock;
 use lamina::model::{
     Artifact, Base, Build, Catalog, Change, Class, Donor, EdgeKind, Hooks, Layer, LayerName, NativeDep, NativeSource,
-    Needed, Platform, RelPath, Resources, Secret, Tool,
+    Needed, Network, Platform, RelPath, Resources, Secret, Tool,
 };
 use lamina::snapshot::Snapshot;
 use lamina::tree::{Entry, EntryKind, Files, Hashed, Tree, TreeError, sha256};
@@ -21,8 +22,9 @@ use crate::workshop::{RUST, Workshop, digest};
 
 /// A catalog as data: layers by place in an order of building, their files, the locked digest of the image.
 #[derive(Clone, Debug)]
-struct Spec {
-    layers: Vec<Layer>,
+pub struct Spec {
+    /// The layers, parents first.
+    pub layers: Vec<Layer>,
     files: BTreeMap<String, (Vec<u8>, bool)>,
     digest: u8,
     cache_version: u64,
@@ -51,8 +53,9 @@ impl Tree for Memory {
         Ok(file.0.clone())
     }
 
-    fn hash(&self, path: &RelPath, _: u64) -> Result<Hashed, TreeError> {
+    fn copy(&self, path: &RelPath, _: u64, to: &mut dyn Write) -> Result<Hashed, TreeError> {
         let (bytes, executable) = self.0.get(path.as_str()).ok_or_else(|| TreeError::Missing(path.clone()))?;
+        to.write_all(bytes).unwrap();
         Ok(Hashed { hash: sha256(bytes), length: bytes.len() as u64, executable: *executable })
     }
 
@@ -99,7 +102,7 @@ fn layer(own: LayerName, build_base: Base, runtime_base: Base, donors: Vec<Donor
             args: BTreeMap::from([("G".to_owned(), "1".to_owned())]),
             contexts: BTreeMap::new(),
             ssh: Vec::new(),
-            network: lamina::model::Network::Default,
+            network: Network::Default,
             labels: BTreeMap::new(),
             annotations: BTreeMap::new(),
             secrets: ["h", "i"].map(|id| Secret { id: id.to_owned(), required: false, purpose: None }).to_vec(),
@@ -113,7 +116,7 @@ fn layer(own: LayerName, build_base: Base, runtime_base: Base, donors: Vec<Donor
 }
 
 /// Random catalogs. The names are dealt at random, so that their order tells nothing about the graph's.
-fn spec() -> impl Strategy<Value = Spec> {
+pub fn spec() -> impl Strategy<Value = Spec> {
     let edges = (any::<Index>(), any::<Index>(), prop::collection::vec(any::<Index>(), 0..3));
     prop::collection::vec(edges, 1..12)
         .prop_flat_map(|edges| {
@@ -142,7 +145,23 @@ fn spec() -> impl Strategy<Value = Spec> {
 }
 
 impl Spec {
-    fn snapshot(&self) -> Snapshot {
+    /// A catalog of one layer with a single file.
+    pub fn of_one() -> Self {
+        Self {
+            layers: vec![layer(
+                name(1),
+                Base::Image(RUST.parse().unwrap()),
+                Base::Image(RUST.parse().unwrap()),
+                Vec::new(),
+            )],
+            files: BTreeMap::from([("layers/layer-1/Dockerfile".to_owned(), (b"FROM x".to_vec(), false))]),
+            digest: 1,
+            cache_version: 0,
+        }
+    }
+
+    /// The catalog, evaluated.
+    pub fn snapshot(&self) -> Snapshot {
         let folder = |name: &LayerName| path(&format!("layers/{name}"));
         let loaded = |layer: &Layer| LoadedLayer {
             folder: folder(&layer.name),
@@ -155,7 +174,7 @@ impl Spec {
             name: "c".to_owned(),
             rust_version: "1".to_owned(),
             debian_release: "d".to_owned(),
-            registry: "r".to_owned(),
+            registry: "r.test".to_owned(),
             namespace: "n".to_owned(),
             platforms: Vec::new(),
             mirrors: Vec::new(),
@@ -191,13 +210,13 @@ impl Spec {
     }
 
     /// Whether `child` depends on `parent`, in one step.
-    fn depends(&self, child: &LayerName, parent: &LayerName) -> bool {
+    pub fn depends(&self, child: &LayerName, parent: &LayerName) -> bool {
         let layer = self.layers.iter().find(|layer| layer.name == *child).unwrap();
         layer.edges().any(|edge| edge.base.as_layer() == Some(parent))
     }
 
     /// All that depends on a member of `from`, and `from`; by trying every pair until nothing more is found.
-    fn reachable(&self, from: &BTreeSet<LayerName>) -> BTreeSet<LayerName> {
+    pub fn reachable(&self, from: &BTreeSet<LayerName>) -> BTreeSet<LayerName> {
         let mut found = from.clone();
         loop {
             let more: Vec<LayerName> = self
@@ -213,7 +232,8 @@ impl Spec {
         }
     }
 
-    fn some(&self, picks: &[Index]) -> BTreeSet<LayerName> {
+    /// The layers that these pick.
+    pub fn some(&self, picks: &[Index]) -> BTreeSet<LayerName> {
         picks.iter().map(|pick| pick.get(&self.layers).name.clone()).collect()
     }
 
@@ -228,7 +248,8 @@ impl Spec {
     }
 }
 
-fn picks() -> impl Strategy<Value = Vec<Index>> {
+/// A few picks.
+pub fn picks() -> impl Strategy<Value = Vec<Index>> {
     prop::collection::vec(any::<Index>(), 0..5)
 }
 
@@ -266,6 +287,12 @@ fn change_input(spec: &mut Spec, at: usize, kind: usize) {
             let file = spec.files.remove(&format!("{folder}/src/a")).unwrap();
             spec.files.insert(format!("{folder}/src/c"), file);
         }
+        21 => layer.build.ssh = vec!["s".to_owned()],
+        22 => layer.build.network = Network::None,
+        23 => drop(layer.build.labels.insert("l".to_owned(), "1".to_owned())),
+        24 => drop(layer.build.annotations.insert("l".to_owned(), "1".to_owned())),
+        // The very files of the build context, once more.
+        25 => drop(layer.build.contexts.insert("n".to_owned(), path(&folder))),
         _ => {
             let (a, b) = (format!("{folder}/src/a"), format!("{folder}/src/b"));
             let (first, second) = (spec.files[&a].clone(), spec.files[&b].clone());
@@ -273,7 +300,7 @@ fn change_input(spec: &mut Spec, at: usize, kind: usize) {
         }
     }
 }
-const INPUTS: usize = 22;
+const INPUTS: usize = 27;
 
 /// Changes of what is no input, by number.
 fn change_no_input(spec: &mut Spec, at: usize, kind: usize) {
@@ -297,11 +324,12 @@ fn change_no_input(spec: &mut Spec, at: usize, kind: usize) {
         11 => layer.build.secrets[0].purpose = Some("p".to_owned()),
         12 => spec.layers.reverse(),
         13 => drop(spec.files.insert(format!("{folder}/workflow.ncl"), (b"# comment".to_vec(), false))),
-        14 => drop(spec.files.insert(format!("{folder}/.dockerignore"), (b"# comment\nnothing".to_vec(), false))),
+        14 => layer.tags = vec!["1".to_owned()],
+        15 => drop(spec.files.insert(format!("{folder}/.dockerignore"), (b"# comment\nnothing".to_vec(), false))),
         _ => spec.files.get_mut(&format!("{folder}/Dockerfile")).unwrap().1 = true,
     }
 }
-const NO_INPUTS: usize = 16;
+const NO_INPUTS: usize = 17;
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
@@ -515,17 +543,7 @@ fn a_fingerprint_knows_nothing_of_the_machine() {
 #[test]
 fn fingerprints_stay_what_they_were() {
     // Images in registries carry these as tags: a change of the encoding needs another format version, and this text.
-    let spec = Spec {
-        layers: vec![layer(
-            name(1),
-            Base::Image(RUST.parse().unwrap()),
-            Base::Image(RUST.parse().unwrap()),
-            Vec::new(),
-        )],
-        files: BTreeMap::from([("layers/layer-1/Dockerfile".to_owned(), (b"FROM x".to_vec(), false))]),
-        digest: 1,
-        cache_version: 0,
-    };
+    let spec = Spec::of_one();
     let edges: Vec<EdgeKind> = spec.layers[0].edges().map(|edge| edge.kind).collect();
     assert_eq!(edges, [EdgeKind::Build, EdgeKind::Runtime]);
     insta::assert_snapshot!(spec.fingerprints()[&name(1)]);

@@ -47,6 +47,28 @@ fn checks_md_has_every_check_and_code_in_its_words() {
     assert_eq!(written.trim(), expected.trim());
 }
 
+#[test]
+fn runs_md_has_every_event_with_all_its_fields() {
+    let page = page("docs/runs.md");
+    let mut documented: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for (heading, text) in sections(&page, "###") {
+        let fields =
+            text.lines().filter_map(|line| line.strip_prefix("| `")).map(|line| line.split('`').next().unwrap());
+        documented.insert(heading.trim_matches('`').to_owned(), fields.map(str::to_owned).collect());
+    }
+    let mut found: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for event in crate::recording::complete().events {
+        let Value::Object(mut event) = serde_json::to_value(&event).unwrap() else { panic!("an event is an object") };
+        let name = event.remove("event").unwrap().as_str().unwrap().to_owned();
+        for common in ["run", "seq", "at"] {
+            assert!(event.remove(common).is_some());
+            assert!(page.contains(&format!("| `{common}` | ")), "{common}");
+        }
+        found.entry(name).or_default().extend(event.keys().cloned());
+    }
+    assert_eq!(documented, found);
+}
+
 /// A workflow with every field, each list with one element.
 fn whole_workflow() -> raw::Workflow {
     let base = || raw::Base { layer: Some("a".to_owned()), image: Some("b:1".to_owned()) };
@@ -68,12 +90,18 @@ fn whole_workflow() -> raw::Workflow {
         tools_provided: vec![raw::Tool { name: text(), probe: vec![text()], version: Some(text()) }],
         artifact_paths: vec![raw::Artifact { path: text(), description: Some(text()) }],
         cooked: Some(raw::Cooked { path: text(), profile: text(), target_dir: text() }),
+        tags: vec![text()],
         build: raw::Build {
             dockerfile: text(),
             context: text(),
             target: Some(text()),
             args: BTreeMap::new(),
             secrets: vec![raw::Secret { id: text(), required: false, purpose: Some(text()) }],
+            contexts: BTreeMap::new(),
+            ssh: vec![text()],
+            network: lamina::model::Network::Host,
+            labels: BTreeMap::new(),
+            annotations: BTreeMap::new(),
             platforms: Some(vec![text()]),
             resources: raw::Resources {
                 cpu: 1.0,
@@ -142,9 +170,11 @@ fn every_field_that_lamina_reads_is_known_to_the_schema() {
          tools_provided = [{ name = \"t\", probe = [\"t\"], version = \"1\" }],
          artifact_paths = [{ path = \"/a\", description = \"d\" }],
          cooked = { path = \".\", profile = \"release\", target_dir = \"/t\" },
+         tags = [\"1.0\"],
          build = {
            dockerfile = \"Dockerfile\", context = \".\", target = \"x\", args.A = \"1\",
            secrets = [{ id = \"s\", required = true, purpose = \"p\" }],
+           contexts.shared = \"../base\", ssh = [\"default\"], network = 'host, labels.l = \"1\", annotations.a = \"1\",
            platforms = [\"linux/amd64\"],
            resources = { cpu = 1, memory_mb = 1, disk_mb = 1, time_budget_min = 1, expected_min = 1 },
            cache_version = 1,

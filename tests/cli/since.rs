@@ -130,6 +130,56 @@ fn files_of_the_context_make_the_layer_stale() {
 }
 
 #[test]
+fn files_of_named_contexts_make_the_layer_stale() {
+    let shop = Workshop::new();
+    shop.layer_with("base", RUST, "build.contexts = { one = \"../../shared\", two = \"lib\" },");
+    shop.append("layers/base/Dockerfile", "COPY --from=one /a /a\nCOPY --from=two /b /b\n");
+    shop.file("shared/a", "1").file("shared/a.log", "1").file("shared/.dockerignore", "*.log\n");
+    shop.file("layers/base/lib/b", "1").file("layers/base/.dockerignore", "lib\n").commit("one");
+    shop.append("shared/a.log", "2");
+    since(&shop, NOTHING);
+    shop.append("shared/a", "2");
+    since(&shop, "base  shared/a content changed → base\n");
+    // What the layer's own ignore file leaves out of the build context is left out of no named one.
+    shop.commit("two").append("layers/base/lib/b", "2");
+    since(&shop, "base  layers/base/lib/b content changed → base\n");
+    shop.commit("three").replace("layers/base/workflow.ncl", "one = ", "uno = ");
+    since(&shop, "base  build.contexts.one is gone, was \"shared\" (and 1 more) → base\n");
+}
+
+#[test]
+fn further_directives_make_the_layer_stale_and_tags_do_not() {
+    let added = |fields: &str, expected: &str| {
+        let shop = Workshop::new();
+        shop.layer("base", RUST).commit("one");
+        shop.replace("layers/base/workflow.ncl", "} | Workflow", &format!("  {fields},\n}} | Workflow"));
+        since(&shop, expected);
+    };
+    added("tags = [\"1\"]", NOTHING);
+    added("build = { ssh = [], network = 'default, contexts = {}, labels = {}, annotations = {} }", NOTHING);
+    added("build.ssh = [\"b\", \"a\"]", "base  build.ssh is new: [\"a\",\"b\"] → base\n");
+    added("build.network = 'none", "base  build.network is new: \"none\" → base\n");
+    added("build.labels.\"a.b\" = \"c\"", "base  build.labels.a.b is new: \"c\" → base\n");
+    added("build.annotations.a = \"c\"", "base  build.annotations.a is new: \"c\" → base\n");
+}
+
+#[test]
+fn a_revision_with_the_schemas_before_tags_and_contexts_is_read() {
+    let shop = Workshop::new();
+    shop.layer("base", RUST);
+    let [workflow, directives] = ["schemas/workflow.ncl", "schemas/build_directives.ncl"].map(|file| shop.read(file));
+    let without = |text: &str, from: &str, to: &str| {
+        let (head, rest) = text.split_once(from).unwrap();
+        format!("{head}{to}{}", rest.split_once(to).unwrap().1)
+    };
+    shop.file("schemas/workflow.ncl", &without(&workflow, "      tags\n", "      build\n"));
+    shop.file("schemas/build_directives.ncl", &without(&directives, "      contexts\n", "      platforms\n"))
+        .commit("old");
+    shop.file("schemas/workflow.ncl", &workflow).file("schemas/build_directives.ncl", &directives);
+    since(&shop, NOTHING);
+}
+
+#[test]
 fn a_moved_file_is_removed_and_added() {
     let shop = shop();
     shop.remove("layers/tools/src/main.rs").file("layers/tools/src/lib.rs", "fn main() {}\n");

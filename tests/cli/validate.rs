@@ -154,7 +154,8 @@ fixtures! {
             ],
             tools_provided = [{ name = "a", probe = ["a"] }, { name = "a", probe = ["b"] }],
             artifact_paths = [{ path = "/a" }, { path = "/a" }],
-            build = { secrets = [{ id = "s" }, { id = "s" }], platforms = ["linux/amd64", "linux/amd64"] },
+            tags = ["a", "a"],
+            build = { ssh = ["s", "s"], secrets = [{ id = "s" }, { id = "s" }], platforms = ["linux/amd64", "linux/amd64"] },
         "#);
     };
     cycle [Cycle] |shop| {
@@ -225,6 +226,42 @@ fixtures! {
     secret_undeclared [SecretUndeclared] |shop| {
         shop.layer_with("bad", "base", "build.secrets = [{ id = \"known\" }],").append("layers/bad/Dockerfile",
             "RUN --mount=type=secret,id=known --mount=type=secret,id=token,target=/t make\nRUN --mount=type=secret,target=/run/x/unnamed make\n");
+    };
+    ssh_undeclared [SshUndeclared] |shop| {
+        shop.layer_with("bad", "base", "build.ssh = [\"known\"],").append("layers/bad/Dockerfile",
+            "RUN --mount=type=ssh,id=known true\nRUN --mount=type=ssh true\nRUN --mount=id=git.example.org,type=ssh,required true\n");
+    };
+    named_contexts_are_no_images [] |shop| {
+        shop.layer_with("good", "base", "build = { contexts = { copied = \"../../shared\", mounted = \".\", stage = \"src\" }, target = \"last\" },");
+        shop.file("shared/a", "").file("layers/good/src/b", "");
+        shop.append("layers/good/Dockerfile", "COPY --from=copied a /a\nRUN --mount=from=mounted,target=/m true\n\
+            FROM stage AS of-stage\nFROM ${BUILD_BASE} AS last\nCOPY --from=0 /a /a\nCOPY --from=of-stage b /b\n");
+    };
+    context_unused [ContextUnused] |shop| {
+        shop.layer_with("bad", "base", "build.contexts = { shared = \"../../shared\", used = \".\" },");
+        shop.file("shared/a", "").file("layers/bad/a", "").append("layers/bad/Dockerfile", "COPY --from=used a /a\n");
+    };
+    context_name [ContextName] |shop| {
+        shop.layer_with("bad", "base", "build.contexts.tools = \".\",").dockerfile("bad",
+            "ARG BUILD_BASE=rust:1\nFROM ${BUILD_BASE} AS Tools\nFROM ${BUILD_BASE}\nCOPY --from=tools /a /a\n");
+    };
+    context_empty [ContextEmpty] |shop| {
+        shop.layer_with("bad", "base", "build.contexts = { shared = \"../../shared\", ignored = \"lib\" },");
+        shop.file("layers/bad/lib/a", "").file("layers/bad/lib/.dockerignore", "*\n");
+        shop.append("layers/bad/Dockerfile", "COPY --from=shared a /a\nCOPY --from=ignored a /b\n");
+    };
+    names_beyond_the_contract [Contract] |shop| {
+        shop.layer_with("bad", "base", r#"
+            tags = ["1.0", "latest"],
+            build = {
+              contexts = { Shared = ".", "0" = ".", scratch = ".", outside = "../../..", "a b" = "." },
+              labels = { "" = "x", "dev.lamina.x" = "x", "a=b" = "x", "org.example/ok" = "x" },
+              annotations."dev.lamina.y" = "y",
+            },
+        "#);
+    };
+    tags_of_laminas_own [Contract] |shop| {
+        shop.layer_with("bad", "base", r#"tags = ["fp-0", "ok"],"#).layer_with("no-tag", "base", r#"tags = ["-x"],"#);
     };
     target_unknown [TargetUnknown] |shop| { shop.layer_with("bad", "base", "build.target = \"final\","); };
     copy_source [CopySource] |shop| {

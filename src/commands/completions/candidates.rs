@@ -12,11 +12,13 @@ use std::sync::Arc;
 use clap::ValueHint;
 use clap_complete::engine::{ArgValueCompleter, CompletionCandidate, PathCompleter, ValueCompleter};
 
-use super::super::context::cache_folder;
+use super::super::context::{cache_folder, state_folder};
 use super::super::{help, man};
 use crate::catalog::{self, ADRS, CATALOG_FILE, Cache, LAYERS};
 use crate::checks::CHECKS;
 use crate::diag::Code;
+use crate::event::RunId;
+use crate::history::History;
 use crate::lock::{self, Lock};
 use crate::model::{Class, LayerName, RelPath};
 use crate::report::json::SHAPES;
@@ -41,6 +43,8 @@ enum Source {
     Pages,
     /// The answers that have a schema.
     Answers,
+    /// Recorded runs.
+    Runs,
     Files,
     Folders,
 }
@@ -58,6 +62,7 @@ const SOURCES: &[(&str, Source)] = &[
     ("TOPIC", Source::Topics),
     ("COMMAND", Source::Pages),
     ("ANSWER", Source::Answers),
+    ("RUN", Source::Runs),
     ("FILE", Source::Files),
     ("DIR", Source::Folders),
 ];
@@ -165,6 +170,12 @@ impl Line {
         }
     }
 
+    /// The recorded runs, newest first.
+    fn runs(&self) -> Vec<RunId> {
+        let history = || Some(History::new(&state_folder()?, &self.root()?.canonicalize().ok()?));
+        history().and_then(|history| history.runs().ok()).unwrap_or_default()
+    }
+
     /// The candidates for a word that begins with `current`.
     fn candidates(&self, source: Source, current: &OsStr) -> Vec<CompletionCandidate> {
         let candidate =
@@ -194,6 +205,8 @@ impl Line {
             Source::Topics => help::topics().into_iter().map(|(name, what)| candidate(name, Some(what))).collect(),
             Source::Pages => man::pages().into_iter().map(|(name, what)| candidate(name, Some(what))).collect(),
             Source::Answers => SHAPES.iter().map(|shape| plain(shape.name, &shape.summary())).collect(),
+            Source::Runs if current.as_encoded_bytes().contains(&b'/') => PathCompleter::any().complete(current),
+            Source::Runs => self.runs().into_iter().map(|run| candidate(run.to_string(), None)).collect(),
             Source::Files | Source::Folders => Vec::new(),
         };
         found.retain(|candidate| candidate.get_value().as_encoded_bytes().starts_with(current.as_encoded_bytes()));
@@ -234,7 +247,7 @@ mod tests {
     use super::{SOURCES, source};
 
     /// Values that nobody completes: numbers, and an address.
-    const FREE: &[&str] = &["N", "MIB", "SECONDS", "URL"];
+    const FREE: &[&str] = &["N", "MIB", "SECONDS", "URL", "FACTOR"];
 
     fn check(command: &clap::Command) {
         for arg in command.get_arguments().filter(|arg| arg.get_action().takes_values()) {

@@ -4,6 +4,7 @@
 //!
 //! A new answer is a type with [`Answer`], and a line in [`SHAPES`].
 
+pub mod build;
 pub mod cascade;
 mod change;
 pub mod decisions;
@@ -11,7 +12,9 @@ pub mod findings;
 pub mod graph;
 pub mod layers;
 pub mod pins;
+pub mod plan;
 pub mod schema;
+pub mod status;
 pub mod update;
 pub mod why;
 mod words;

@@ -6,12 +6,15 @@ use schemars::{JsonSchema, Schema};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
+use super::build::{Build, Report, ReportList};
 use super::cascade::Cascade;
 use super::decisions::{Adrs, Axioms};
 use super::findings::{Explain, Validate, ValidateExplain, ValidateList};
 use super::graph::Graph;
 use super::layers::{List, Show};
 use super::pins::{Lock, Outdated};
+use super::plan::Plan;
+use super::status::Status;
 use super::update::Update;
 use super::why::Why;
 use super::{Answer, VERSION};
@@ -21,6 +24,7 @@ use crate::report::pipeline::github::Matrices;
 pub static SHAPES: &[Shape] = &[
     Shape::of::<Adrs<'_>>(),
     Shape::of::<Axioms<'_>>(),
+    Shape::of::<Build<'_>>(),
     Shape::of::<Cascade<'_>>(),
     Shape::foreign::<Matrices>("cascade-github-matrix"),
     Shape::of::<Explain>(),
@@ -28,8 +32,12 @@ pub static SHAPES: &[Shape] = &[
     Shape::of::<List<'_>>(),
     Shape::of::<Lock<'_>>(),
     Shape::of::<Outdated<'_>>(),
+    Shape::of::<Plan<'_>>(),
+    Shape::of::<Report<'_>>(),
+    Shape::of::<ReportList<'_>>(),
     Shape::of::<Schemas>(),
     Shape::of::<Show<'_>>(),
+    Shape::of::<Status<'_>>(),
     Shape::of::<Update<'_>>(),
     Shape::of::<Validate<'_>>(),
     Shape::of::<ValidateExplain>(),

@@ -35,6 +35,8 @@ pub(super) struct Workflow<'a> {
     /// The dependency set that it compiles.
     #[serde(skip_serializing_if = "Option::is_none")]
     cooked: Option<Cooked<'a>>,
+    /// The tags for people that its image gets when it is promoted.
+    tags: &'a [String],
     /// How its image is built.
     build: Build<'a>,
     /// Commands beside its build.
@@ -132,12 +134,34 @@ struct Build<'a> {
     args: &'a BTreeMap<String, String>,
     /// The secrets that the Dockerfile mounts.
     secrets: Vec<Secret<'a>>,
+    /// The folders that it copies from besides the context, relative to the catalog's root, by name.
+    contexts: BTreeMap<&'a str, &'a str>,
+    /// The ids of the SSH agents that the Dockerfile mounts.
+    ssh: &'a [String],
+    /// The network of its steps.
+    network: Network,
+    /// Labels of the image, besides those that lamina gives it.
+    labels: &'a BTreeMap<String, String>,
+    /// Annotations of its manifest.
+    annotations: &'a BTreeMap<String, String>,
     /// The platforms that it is built for.
     platforms: Vec<&'a str>,
     /// What a build needs.
     resources: Resources,
     /// The knob that has the layer rebuilt.
     cache_version: u64,
+}
+
+/// Which network the steps of a build have.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+enum Network {
+    /// The engine's.
+    Default,
+    /// None.
+    None,
+    /// That of the engine's machine.
+    Host,
 }
 
 /// A BuildKit secret; never its value.
@@ -185,6 +209,16 @@ impl From<model::NativeSource> for NativeSource {
     }
 }
 
+impl From<model::Network> for Network {
+    fn from(network: model::Network) -> Self {
+        match network {
+            model::Network::Default => Network::Default,
+            model::Network::None => Network::None,
+            model::Network::Host => Network::Host,
+        }
+    }
+}
+
 impl<'a> Workflow<'a> {
     pub fn new(layer: &'a model::Layer) -> Self {
         Self {
@@ -199,6 +233,7 @@ impl<'a> Workflow<'a> {
             tools_provided: layer.tools.iter().map(Tool::new).collect(),
             artifact_paths: layer.artifacts.iter().map(Artifact::new).collect(),
             cooked: layer.cooked.as_ref().map(Cooked::new),
+            tags: &layer.tags,
             build: Build::new(&layer.build),
             hooks: Hooks { before_build: &layer.hooks.before_build, after_build: &layer.hooks.after_build },
         }
@@ -244,6 +279,11 @@ impl<'a> Build<'a> {
             target: build.target.as_deref(),
             args: &build.args,
             secrets: build.secrets.iter().map(secret).collect(),
+            contexts: build.contexts.iter().map(|(name, folder)| (name.as_str(), folder.as_str())).collect(),
+            ssh: &build.ssh,
+            network: build.network.into(),
+            labels: &build.labels,
+            annotations: &build.annotations,
             platforms: build.platforms.iter().map(|platform| platform.as_str()).collect(),
             resources: Resources { cpu, memory_mb, disk_mb, time_budget_min, expected_min },
             cache_version: build.cache_version,

@@ -6,7 +6,8 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::{Pipeline, Step};
+use super::{Pipeline, Step, equations};
+use crate::model::Network;
 use crate::report::json;
 
 /// The version of the shape. It changes when a field changes its meaning or goes.
@@ -89,6 +90,21 @@ pub struct Job {
     pub build_args: Vec<String>,
     /// The secrets that the Dockerfile mounts.
     pub secrets: Vec<JobSecret>,
+    /// The named contexts as `NAME=FOLDER`, relative to the catalog; absent where there are none.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub build_contexts: Vec<String>,
+    /// The ids of the SSH agents that the Dockerfile mounts; absent where there are none.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub ssh: Vec<String>,
+    /// The network of its steps, `none` or `host`; absent for the engine's own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub network: Option<&'static str>,
+    /// Labels of the image as `NAME=value`; absent where there are none.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub labels: Vec<String>,
+    /// Annotations of its manifest as `NAME=value`; absent where there are none.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub annotations: Vec<String>,
     /// The processors it needs.
     pub cpu: u64,
     /// The memory it needs, in MiB.
@@ -162,6 +178,11 @@ fn job(step: &Step<'_>, wave: usize, stage: usize) -> Job {
         platforms: layer.build.platforms.iter().map(ToString::to_string).collect(),
         build_args: step.recipe.build_args().collect(),
         secrets: layer.build.secrets.iter().map(secret).collect(),
+        build_contexts: layer.build.contexts.iter().map(|(name, folder)| format!("{name}={folder}")).collect(),
+        ssh: layer.build.ssh.clone(),
+        network: Some(layer.build.network).filter(|network| *network != Network::Default).map(Network::as_str),
+        labels: equations(&layer.build.labels),
+        annotations: equations(&layer.build.annotations),
         cpu: layer.build.resources.cpu,
         memory_mb: layer.build.resources.memory_mb,
         timeout_minutes: layer.build.resources.time_budget_min,

@@ -9,8 +9,8 @@
 
 use std::fmt::Write;
 
-use super::{Pipeline, Step};
-use crate::model::LayerName;
+use super::{Pipeline, Step, equations};
+use crate::model::{LayerName, Network, Secret};
 use crate::report::count;
 
 /// The most jobs that a job may need, by default.
@@ -142,7 +142,7 @@ fn job(step: &Step<'_>, wave: usize, text: &mut String) -> Result<(), LineBreak>
     );
     let needs: Vec<String> = step.needs.iter().map(|name| quoted(&format!("build:{name}"))).collect();
     let _ = writeln!(text, "  needs: [{}]", needs.join(", "));
-    let secrets: String = layer.build.secrets.iter().map(|secret| secret_line(&secret.id, secret.required)).collect();
+    let secrets: String = layer.build.secrets.iter().map(secret_line).collect();
     let _ = writeln!(text, "  variables:\n    KUBERNETES_CPU_REQUEST: \"{}\"", resources.cpu);
     let _ = writeln!(text, "    KUBERNETES_MEMORY_REQUEST: \"{}Mi\"", resources.memory_mb);
     variable("LAMINA_LAYER", &quoted(layer.name.as_str()), text);
@@ -152,7 +152,7 @@ fn job(step: &Step<'_>, wave: usize, text: &mut String) -> Result<(), LineBreak>
     if let Some(argument) = arguments.iter().find(|argument| argument.contains(['\n', '\r', '\0'])) {
         return Err(LineBreak { layer: layer.name.clone(), argument: argument.clone() });
     }
-    variable("LAMINA_CONTEXT", &quoted(layer.build.context.as_str()), text);
+    variable("LAMINA_CONTEXT", &quoted(&layer.build.context.to_string()), text);
     variable("LAMINA_ARGUMENTS", &lines(&arguments), text);
     Ok(())
 }
@@ -167,14 +167,19 @@ fn arguments(step: &Step<'_>) -> Vec<String> {
     }
     arguments.extend(build.target.as_ref().map(|target| format!("--target={target}")));
     arguments.extend(step.recipe.build_args().map(|arg| format!("--build-arg={arg}")));
+    arguments.extend(build.contexts.iter().map(|(name, folder)| format!("--build-context={name}={folder}")));
+    arguments.extend(build.ssh.iter().map(|id| format!("--ssh={id}")));
+    if build.network != Network::Default {
+        arguments.push(format!("--network={}", build.network.as_str()));
+    }
+    arguments.extend(equations(&build.labels).into_iter().map(|label| format!("--label={label}")));
+    arguments.extend(equations(&build.annotations).into_iter().map(|annotation| format!("--annotation={annotation}")));
     arguments
 }
 
 /// `ID REQUIRED VARIABLE`, with a line end.
-fn secret_line(id: &str, required: bool) -> String {
-    let word: String =
-        id.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' }).collect();
-    format!("{id} {required} LAMINA_SECRET_{word}\n")
+fn secret_line(secret: &Secret) -> String {
+    format!("{} {} {}\n", secret.id, secret.required, secret.variable())
 }
 
 /// A variable whose value GitLab leaves as it is.

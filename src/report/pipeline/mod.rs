@@ -1,5 +1,6 @@
 //! A cascade as work for a CI system: each stale layer with all that its build is called with.
 
+pub mod bake;
 pub mod github;
 pub mod gitlab;
 
@@ -63,6 +64,11 @@ impl<'a> Pipeline<'a> {
         let causes = &snapshot.fingerprints().findings;
         Err(if causes.is_empty() { findings } else { causes.clone() })
     }
+}
+
+/// `NAME=value` each.
+fn equations(map: &BTreeMap<String, String>) -> Vec<String> {
+    map.iter().map(|(name, value)| format!("{name}={value}")).collect()
 }
 
 /// A text in one line of at most `most` characters.
