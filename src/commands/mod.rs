@@ -6,6 +6,7 @@ mod cascade;
 mod changes;
 mod completions;
 mod context;
+mod engine;
 mod error;
 pub mod exit;
 mod explain;
@@ -31,6 +32,7 @@ mod status;
 mod ui;
 mod update;
 mod validate;
+mod verify;
 mod why;
 
 use std::ffi::OsString;
@@ -103,6 +105,7 @@ enum Command {
     Why(why::Args),
     Plan(plan::Args),
     Status(status::Args),
+    Verify(verify::Args),
     Validate(validate::Args),
     Lock(lock::Args),
     Outdated(outdated::Args),
@@ -200,6 +203,7 @@ fn dispatch(context: &Context<'_>, command: &Command) -> Result<Exit, CommandErr
         Command::Why(args) => why::run(context, args),
         Command::Plan(args) => plan::run(context, args),
         Command::Status(args) => status::run(context, args),
+        Command::Verify(args) => verify::run(context, args),
         Command::Validate(args) => validate::run(context, args),
         Command::Lock(args) => lock::run(context, args),
         Command::Outdated(args) => outdated::run(context, args),

@@ -8,10 +8,11 @@ use lamina::diag::Code;
 
 use crate::workshop::{RUST, Workshop};
 
-const COMMANDS: [&str; 18] = [
+const COMMANDS: [&str; 19] = [
     "cascade",
     "why",
     "validate",
+    "verify",
     "explain",
     "lock",
     "outdated",
