@@ -10,6 +10,7 @@ mod engine;
 mod error;
 pub mod exit;
 mod explain;
+mod export;
 mod graph;
 mod help;
 mod images;
@@ -116,6 +117,7 @@ enum Command {
     List(list::Args),
     Show(show::Args),
     Graph(graph::Args),
+    Export(export::Args),
     Adr(adr::Args),
     Axioms(axioms::Args),
     Schema(schema::Args),
@@ -213,6 +215,7 @@ fn dispatch(context: &Context<'_>, command: &Command) -> Result<Exit, CommandErr
         Command::List(args) => list::run(context, args),
         Command::Show(args) => show::run(context, args),
         Command::Graph(args) => graph::run(context, args),
+        Command::Export(args) => export::run(context, args),
         Command::Adr(args) => adr::run(context, args),
         Command::Axioms(args) => axioms::run(context, args),
         // These have been run without a catalog.

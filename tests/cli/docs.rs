@@ -22,6 +22,7 @@ const COMMANDS: [&str; 19] = [
     "list",
     "show",
     "graph",
+    "export",
     "adr",
     "axioms",
     "schema",
