@@ -2,6 +2,7 @@
 
 mod adr;
 mod axioms;
+mod build;
 mod cascade;
 mod changes;
 mod completions;
@@ -105,6 +106,7 @@ enum Command {
     Cascade(cascade::Args),
     Why(why::Args),
     Plan(plan::Args),
+    Build(build::Args),
     Status(status::Args),
     Verify(verify::Args),
     Validate(validate::Args),
@@ -204,6 +206,7 @@ fn dispatch(context: &Context<'_>, command: &Command) -> Result<Exit, CommandErr
         Command::Cascade(args) => cascade::run(context, args),
         Command::Why(args) => why::run(context, args),
         Command::Plan(args) => plan::run(context, args),
+        Command::Build(args) => build::run(context, args),
         Command::Status(args) => status::run(context, args),
         Command::Verify(args) => verify::run(context, args),
         Command::Validate(args) => validate::run(context, args),
