@@ -12,6 +12,7 @@ const COMMANDS: [&str; 19] = [
     "cascade",
     "why",
     "validate",
+    "verify",
     "explain",
     "lock",
     "outdated",

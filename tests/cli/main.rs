@@ -36,5 +36,6 @@ mod shared;
 mod shells;
 mod since;
 mod validate;
+mod verify;
 mod why;
 mod workshop;
