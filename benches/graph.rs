@@ -1,6 +1,6 @@
 //! The graph's own work over 10,000 layers: `cargo bench --bench graph`.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::hint::black_box;
 
 use criterion::{Criterion, criterion_group, criterion_main};
@@ -26,11 +26,17 @@ fn layer(number: usize) -> Layer {
         tools: Vec::new(),
         artifacts: Vec::new(),
         cooked: None,
+        tags: Vec::new(),
         build: Build {
             dockerfile: RelPath::root(),
             context: RelPath::root(),
             target: None,
             args: Default::default(),
+            contexts: BTreeMap::new(),
+            ssh: Vec::new(),
+            network: lamina::model::Network::Default,
+            labels: BTreeMap::new(),
+            annotations: BTreeMap::new(),
             secrets: Vec::new(),
             platforms: Vec::new(),
             resources: Resources { cpu: 1, memory_mb: 1, disk_mb: 1, time_budget_min: 1, expected_min: None },

@@ -8,7 +8,9 @@ pub mod catalog;
 pub mod change_list;
 pub mod dockerfile;
 pub mod dockerignore;
+pub mod engine_stream;
 pub mod image;
+pub mod journal;
 pub mod lock;
 pub mod registry_headers;
 pub mod registry_logins;
@@ -24,7 +26,9 @@ pub const TARGETS: &[Target] = &[
     ("change_list", change_list::run),
     ("dockerfile", dockerfile::run),
     ("dockerignore", dockerignore::run),
+    ("engine_stream", engine_stream::run),
     ("image", image::run),
+    ("journal", journal::run),
     ("lock", lock::run),
     ("registry_headers", registry_headers::run),
     ("registry_logins", registry_logins::run),

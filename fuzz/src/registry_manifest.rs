@@ -1,7 +1,7 @@
 //! Bodies of registries: in the first byte which content type comes with it, then the body.
 
 use lamina::model::is_tag;
-use lamina::registry::{WireError, parse_manifest, parse_tags};
+use lamina::registry::{Content, WireError, parse_config, parse_content, parse_manifest, parse_tags};
 use lamina::tree::sha256;
 use serde_json::Value;
 
@@ -36,6 +36,40 @@ pub fn run(data: &[u8]) {
                 assert_ne!(platform.as_str(), "unknown/unknown");
                 let entries = json["manifests"].as_array().into_iter().flatten();
                 assert!(entries.into_iter().any(|entry| entry["digest"] == digest.as_str()), "{json}");
+            }
+        }
+        Err(error) => is_fit_for_a_terminal(&error),
+    }
+    match parse_content(body) {
+        Ok(content) => {
+            let manifest = parse_manifest(body, None).unwrap();
+            let Ok(json) = serde_json::from_slice::<Value>(body) else { return };
+            match content {
+                Content::Index { platforms } => assert_eq!(platforms, manifest.platforms),
+                Content::Manifest { config, layers } => {
+                    assert_eq!(json["config"]["digest"], config.digest.as_str());
+                    let named = json["layers"].as_array().map(Vec::as_slice).unwrap_or_default();
+                    assert_eq!(named.len(), layers.len());
+                    for (named, layer) in named.iter().zip(layers) {
+                        assert_eq!(
+                            (&named["digest"], &named["size"]),
+                            (&layer.digest.as_str().into(), &layer.size.into())
+                        );
+                    }
+                }
+            }
+        }
+        Err(error) => is_fit_for_a_terminal(&error),
+    }
+    match parse_config(body) {
+        Ok(config) => {
+            let Ok(json) = serde_json::from_slice::<Value>(body) else { return };
+            for (name, value) in &config.labels {
+                assert_eq!(json["config"]["Labels"][name], value.as_str());
+            }
+            if let Some(platform) = config.platform {
+                let named = format!("{}/{}", json["os"].as_str().unwrap(), json["architecture"].as_str().unwrap());
+                assert!(platform.as_str().starts_with(&named), "{json}");
             }
         }
         Err(error) => is_fit_for_a_terminal(&error),

@@ -2,13 +2,16 @@
 
 mod adr;
 mod axioms;
+mod build;
 mod cascade;
 mod changes;
 mod completions;
 mod context;
+mod engine;
 mod error;
 pub mod exit;
 mod explain;
+mod export;
 mod graph;
 mod help;
 mod images;
@@ -31,6 +34,7 @@ mod status;
 mod ui;
 mod update;
 mod validate;
+mod verify;
 mod why;
 
 use std::ffi::OsString;
@@ -45,6 +49,7 @@ use exit::Exit;
 use ui::{ColorChoice, Ui};
 
 use crate::catalog::eval;
+use crate::host::guard;
 
 /// The hidden argument that makes this program an evaluation worker.
 const WORKER_ARGUMENT: &str = "__evaluate";
@@ -101,7 +106,9 @@ enum Command {
     Cascade(cascade::Args),
     Why(why::Args),
     Plan(plan::Args),
+    Build(build::Args),
     Status(status::Args),
+    Verify(verify::Args),
     Validate(validate::Args),
     Lock(lock::Args),
     Outdated(outdated::Args),
@@ -112,6 +119,7 @@ enum Command {
     List(list::Args),
     Show(show::Args),
     Graph(graph::Args),
+    Export(export::Args),
     Adr(adr::Args),
     Axioms(axioms::Args),
     Schema(schema::Args),
@@ -138,6 +146,9 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     }
     if args.get(1).is_some_and(|arg| arg == WORKER_ARGUMENT) {
         eval::worker_main();
+    }
+    if args.get(1).is_some_and(|arg| arg == guard::ARGUMENT) {
+        return guard::run(args.into_iter().skip(2));
     }
     let program = completions::program(args.first());
     let parsed = command().try_get_matches_from(args).and_then(|matches| Cli::from_arg_matches(&matches));
@@ -195,7 +206,9 @@ fn dispatch(context: &Context<'_>, command: &Command) -> Result<Exit, CommandErr
         Command::Cascade(args) => cascade::run(context, args),
         Command::Why(args) => why::run(context, args),
         Command::Plan(args) => plan::run(context, args),
+        Command::Build(args) => build::run(context, args),
         Command::Status(args) => status::run(context, args),
+        Command::Verify(args) => verify::run(context, args),
         Command::Validate(args) => validate::run(context, args),
         Command::Lock(args) => lock::run(context, args),
         Command::Outdated(args) => outdated::run(context, args),
@@ -205,6 +218,7 @@ fn dispatch(context: &Context<'_>, command: &Command) -> Result<Exit, CommandErr
         Command::List(args) => list::run(context, args),
         Command::Show(args) => show::run(context, args),
         Command::Graph(args) => graph::run(context, args),
+        Command::Export(args) => export::run(context, args),
         Command::Adr(args) => adr::run(context, args),
         Command::Axioms(args) => axioms::run(context, args),
         // These have been run without a catalog.

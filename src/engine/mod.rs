@@ -1,7 +1,17 @@
 //! What builds: BuildKit, reached by one of its clients.
 //!
 //! [`Engine`] is all that the rest of lamina knows of it: what it can do as data, and one verb. An implementation is a
-//! file of its own; all share one reader of BuildKit's progress stream.
+//! file of its own (`buildx`, `buildctl`) and makes arguments; `client` runs them. Both share one reader of BuildKit's
+//! progress stream (`framing` cuts it, `stream` understands it), and one judgement of how a build ended (`failure`).
+
+mod buildctl;
+mod buildx;
+mod client;
+mod environment;
+mod failure;
+mod framing;
+mod open;
+mod stream;
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -9,6 +19,11 @@ use std::path::PathBuf;
 use std::pin::Pin;
 
 use tokio_util::sync::CancellationToken;
+
+pub use environment::Environment;
+pub use failure::{Ending, judge};
+pub use open::{ClientChoice, OpenError, Options, open};
+pub use stream::{Seen, Stream, VertexError};
 
 use crate::event::{FailureKind, StepStatus};
 use crate::model::{Digest, ImageRef, Network, Platform};
@@ -82,6 +97,8 @@ pub struct Solve {
     pub source_date_epoch: Option<u64>,
     /// What becomes of the result.
     pub output: Output,
+    /// Whether the registries of the image and of the layer cache speak plain HTTP.
+    pub insecure: bool,
 }
 
 /// What becomes of the result of a build.
@@ -117,7 +134,7 @@ pub enum Progress {
         /// Where in the Dockerfile it comes from, where it comes from there.
         instruction: Option<Instruction>,
     },
-    /// A step ended.
+    /// A step ended. BuildKit may begin a step again that had ended; it is told again then, and the last one holds.
     Finished {
         /// Its number.
         step: u32,
@@ -195,6 +212,6 @@ pub struct SolveError {
     pub retryable: bool,
     /// Whether it was ended by request.
     pub cancelled: bool,
-    /// What else the client wrote, its last lines.
+    /// What else the client wrote, its last lines; old clients repeat what the step wrote. Secrets are not masked yet.
     pub tail: Vec<String>,
 }

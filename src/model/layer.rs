@@ -329,6 +329,15 @@ impl fmt::Display for Class {
     }
 }
 
+impl Secret {
+    /// The variable that holds its value where nothing else is said: `LAMINA_SECRET_` and the id in capitals, with `_`
+    /// for all that is no letter or digit.
+    pub fn variable(&self) -> String {
+        let word = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' };
+        format!("LAMINA_SECRET_{}", self.id.chars().map(word).collect::<String>())
+    }
+}
+
 impl Network {
     /// As the catalog and BuildKit write it.
     pub fn as_str(self) -> &'static str {

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::reason;
-use super::{count, json, table};
+use super::{count, json, pins, table};
 use crate::cascade::Cascade;
 use crate::lock::Move;
 use crate::model::{LayerName, RelPath};
@@ -126,9 +126,7 @@ impl CascadeReport<'_> {
                 count(waves.len(), "wave")
             ));
         }
-        for image in self.snapshot.unlocked() {
-            remarks.push(format!("{} has no digest in the lock: a move of its tag goes unnoticed", image.familiar()));
-        }
+        remarks.extend(pins::unlocked(self.snapshot));
         remarks.extend(self.unaffecting.remarks(self.verbose));
         remarks
     }

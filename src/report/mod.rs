@@ -19,6 +19,7 @@ pub mod run;
 pub mod sarif;
 pub mod status;
 pub mod update;
+pub mod verify;
 
 use std::collections::BTreeMap;
 use std::fmt::Display;

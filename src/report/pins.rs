@@ -8,6 +8,7 @@ use serde::Serialize;
 use super::table;
 use crate::lock::tag::Step;
 use crate::model::{Digest, ImageRef, LayerName};
+use crate::snapshot::Snapshot;
 
 /// An external image, and how its pin is doing.
 #[derive(Debug)]
@@ -117,4 +118,11 @@ pub fn summary<'a>(pins: impl IntoIterator<Item = &'a Pin<'a>>) -> String {
         *numbers.entry(pin.state.as_str()).or_default() += 1;
     }
     numbers.into_iter().map(|(state, number)| format!("{number} {state}")).collect::<Vec<_>>().join(", ")
+}
+
+/// What is to be said of images without a digest.
+pub fn unlocked(snapshot: &Snapshot) -> impl Iterator<Item = String> {
+    let remark =
+        |image: &ImageRef| format!("{} has no digest in the lock: a move of its tag goes unnoticed", image.familiar());
+    snapshot.unlocked().into_iter().map(remark)
 }

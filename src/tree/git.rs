@@ -160,9 +160,10 @@ impl Tree for GitTree {
         self.content(path, self.file(path)?, limit)
     }
 
-    fn hash(&self, path: &RelPath, limit: u64) -> Result<Hashed, TreeError> {
+    fn copy(&self, path: &RelPath, limit: u64, to: &mut dyn Write) -> Result<Hashed, TreeError> {
         let blob = self.file(path)?;
         let content = self.content(path, blob, limit)?;
+        to.write_all(&content).map_err(|source| TreeError::Io { path: path.clone(), source })?;
         Ok(Hashed { hash: sha256(&content), length: blob.size, executable: blob.executable })
     }
 
@@ -256,6 +257,18 @@ pub fn staged(root: &Path) -> Result<Vec<u8>, RevisionError> {
     // Both names of what was renamed, and no setting of the user's that changes the form of the answer.
     command.args(["diff", "--cached", "--name-only", "-z", "--no-renames", "--no-relative", "--no-ext-diff"]);
     Ok(process::output(command)?)
+}
+
+/// The commit that a folder is at, where it is in a repository and nothing in the repository differs from it.
+pub fn clean_revision(folder: &Path) -> Option<String> {
+    let run = |args: &[&str]| {
+        let mut command = process::git(folder);
+        command.args(args);
+        process::output(command).ok()
+    };
+    let is_clean = run(&["status", "--porcelain"])?.is_empty();
+    let commit = String::from_utf8(run(&["rev-parse", "HEAD"])?).ok()?;
+    is_clean.then(|| commit.trim().to_owned())
 }
 
 /// Branches and tags, each with what it is; at most so many, in git's order.

@@ -8,12 +8,13 @@ use lamina::diag::Code;
 
 use crate::workshop::{RUST, Workshop};
 
-const COMMANDS: [&str; 20] = [
+const COMMANDS: [&str; 22] = [
     "cascade",
     "why",
     "plan",
     "status",
     "validate",
+    "verify",
     "explain",
     "lock",
     "outdated",
@@ -23,6 +24,7 @@ const COMMANDS: [&str; 20] = [
     "list",
     "show",
     "graph",
+    "export",
     "adr",
     "axioms",
     "schema",

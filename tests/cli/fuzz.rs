@@ -70,7 +70,8 @@ macro_rules! targets {
 }
 
 targets! {
-    cache_entry change_list dockerfile dockerignore image lock registry_headers registry_logins registry_manifest tag
+    cache_entry change_list dockerfile dockerignore engine_stream image journal lock registry_headers registry_logins
+    registry_manifest tag
 }
 
 #[test]

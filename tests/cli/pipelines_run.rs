@@ -97,7 +97,7 @@ fn shop(registry: &str) -> Workshop {
         r#"build_base = { layer = "base" },
            runtime_base = { layer = "base" },
            build = {
-             args.TEXT = "$(touch /pwned) `id` \"a\"  'b' \\ $HOME ",
+             args.TEXT = "$(touch /pwned) `id` \"a\"  'b' \\ $HOME ${HOME} \%{if} ",
              secrets = [{ id = "token", required = true }, { id = "absent" }],
            },"#,
     );
@@ -149,7 +149,7 @@ fn has_labels_and_annotations(image: &str) {
     assert!(manifest.contains(r#""org.example.e": "f g""#), "{manifest}");
 }
 
-const TEXT: &str = "$(touch /pwned) `id` \"a\"  'b' \\ $HOME ";
+const TEXT: &str = "$(touch /pwned) `id` \"a\"  'b' \\ $HOME ${HOME} %{if} ";
 
 /// Runs a script as a job does: with these variables and nothing else that it would not have there.
 fn run(shop: &Workshop, shell: &[&str], script: &str, variables: &[(&str, &str)]) -> Output {
@@ -275,6 +275,33 @@ fn the_jobs_of_the_child_pipeline_build_a_change_in_the_order_of_their_needs() {
     has_labels_and_annotations(app);
     assert_eq!(content(&shop, app, "/note"), "shared\n");
     assert_eq!((content(&shop, app, "/base"), content(&shop, app, "/text")), ("three\n".to_owned(), TEXT.to_owned()));
+}
+
+#[test]
+fn bake_builds_the_exported_graph_from_nothing() {
+    let Some(registry) = registry() else { return };
+    let shop = shop(&registry);
+    let listed = shop.run(["list", "--format", "json"]).any_stderr().json(0);
+    let tag = |layer: &str| {
+        let layers = listed["layers"].as_array().unwrap();
+        let layer = layers.iter().find(|found| found["layer"] == layer).unwrap();
+        format!("fp-{}", &layer["fingerprint"].as_str().unwrap()[..20])
+    };
+    let told = shop.run(["export", "bake", "app", "--out", "bake.json"]);
+    told.stderr("bake.json: 1 layer, with 2 that it depends on\n").success();
+    let file: Value = serde_json::from_str(&shop.read("bake.json")).unwrap();
+    let image = |layer: &str| file["target"][layer]["tags"][0].as_str().unwrap().to_owned();
+    let bake = ["docker buildx bake --progress=plain --file bake.json --push"];
+    let output = run(&shop, &["sh"], bake[0], &[("LAMINA_SECRET_TOKEN", "s3 cret")]);
+    assert!(output.status.success(), "{}", text(&output));
+    // What the children built on is the targets: the images were not there.
+    for layer in ["base", "tool", "app"] {
+        assert!(image(layer).ends_with(&format!("/{layer}:{}", tag(layer))), "{}", image(layer));
+    }
+    let app = image("app");
+    has_labels_and_annotations(&app);
+    let of = |path: &str| content(&shop, &app, path);
+    assert_eq!((of("/base"), of("/text"), of("/note")), ("one\n".to_owned(), TEXT.to_owned(), "shared\n".to_owned()));
 }
 
 #[test]

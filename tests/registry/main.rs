@@ -11,6 +11,7 @@ mod lab;
 mod login;
 mod options;
 mod parsers;
+mod push;
 mod real;
 mod server;
 mod tags;

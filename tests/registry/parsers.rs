@@ -3,7 +3,10 @@
 use std::time::{Duration, SystemTime};
 
 use lamina::model::{Digest, Platform};
-use lamina::registry::{Challenge, parse_challenges, parse_manifest, parse_next_link, parse_retry_after, parse_tags};
+use lamina::registry::{
+    Challenge, Config, Content, Descriptor, parse_challenges, parse_config, parse_content, parse_manifest,
+    parse_next_link, parse_retry_after, parse_tags,
+};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -183,5 +186,44 @@ proptest! {
     fn a_link_is_read_as_it_was_written(target in "[a-z0-9/?=&,;%.-]{1,30}", title in "[a-z,;<> ]{0,20}") {
         let text = format!("<x>; rel=prev; title=\"{title}\", <{target}>; title=\"{title}\"; rel=\"next\"");
         prop_assert_eq!(parse_next_link(&text).unwrap(), Some(target));
+    }
+}
+
+#[test]
+fn what_a_manifest_holds() {
+    let part = |content: &[u8], size| Descriptor { digest: sha256(content).parse().unwrap(), size };
+    let expected = Content::Manifest { config: part(b"config", 6), layers: vec![part(b"layer", 5)] };
+    assert_eq!(parse_content(&good()).unwrap(), expected);
+    let entry = json!({"digest": sha256(b""), "platform": {"os": "linux", "architecture": "amd64"}});
+    let index = json!({"schemaVersion": 2, "manifests": [entry, {"digest": "sha512:0"}]});
+    let platforms = [("linux/amd64".parse().unwrap(), sha256(b"").parse().unwrap())].into();
+    assert_eq!(parse_content(index.to_string().as_bytes()).unwrap(), Content::Index { platforms });
+    let odd = json!({"schemaVersion": 2, "config": {"digest": "md5:\u{9b}", "size": 1}, "layers": []});
+    let why = parse_content(odd.to_string().as_bytes()).unwrap_err().to_string();
+    assert_eq!(why, "a part of it has no SHA-256 digest, but `md5:\\u{9b}`");
+    for size in ["-1", "1.5", "\"1\"", "null", "99999999999999999999"] {
+        let text = format!(r#"{{"schemaVersion": 2, "config": {{"digest": "a", "size": {size}}}, "layers": []}}"#);
+        assert!(parse_content(text.as_bytes()).is_err(), "{size}");
+    }
+}
+
+#[test]
+fn configurations() {
+    let read = |value: &Value| parse_config(value.to_string().as_bytes());
+    assert_eq!(read(&json!({})).unwrap(), Config::default());
+    assert_eq!(read(&json!({"config": null, "created": null, "variant": null})).unwrap(), Config::default());
+    assert_eq!(read(&json!({"config": {"Labels": null}, "created": "yesterday"})).unwrap(), Config::default());
+    let full = json!({
+        "os": "linux", "architecture": "arm", "variant": "v7", "created": "2026-11-21T18:00:00.5+01:00",
+        "config": {"Labels": {"b": "2", "a": ""}, "Env": ["PATH=/bin"]}, "history": [{"comment": "c"}],
+    });
+    let config = read(&full).unwrap();
+    assert_eq!(config.platform.unwrap().as_str(), "linux/arm/v7");
+    assert_eq!(config.created.unwrap().to_string(), "2026-11-21T17:00:00.5Z");
+    assert_eq!(config.labels.into_iter().collect::<Vec<_>>(), [("a".into(), "".into()), ("b".into(), "2".into())]);
+    for wrong in [json!([]), json!(1), json!({"config": []}), json!({"config": {"Labels": {"a": 1}}}), json!({"os": 1})]
+    {
+        let why = read(&wrong).unwrap_err().to_string();
+        assert!(why.starts_with("it is no image configuration (line 1, column "), "{why}");
     }
 }

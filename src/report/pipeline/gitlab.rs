@@ -10,7 +10,7 @@
 use std::fmt::Write;
 
 use super::{Pipeline, Step, equations};
-use crate::model::{LayerName, Network};
+use crate::model::{LayerName, Network, Secret};
 use crate::report::count;
 
 /// The most jobs that a job may need, by default.
@@ -142,7 +142,7 @@ fn job(step: &Step<'_>, wave: usize, text: &mut String) -> Result<(), LineBreak>
     );
     let needs: Vec<String> = step.needs.iter().map(|name| quoted(&format!("build:{name}"))).collect();
     let _ = writeln!(text, "  needs: [{}]", needs.join(", "));
-    let secrets: String = layer.build.secrets.iter().map(|secret| secret_line(&secret.id, secret.required)).collect();
+    let secrets: String = layer.build.secrets.iter().map(secret_line).collect();
     let _ = writeln!(text, "  variables:\n    KUBERNETES_CPU_REQUEST: \"{}\"", resources.cpu);
     let _ = writeln!(text, "    KUBERNETES_MEMORY_REQUEST: \"{}Mi\"", resources.memory_mb);
     variable("LAMINA_LAYER", &quoted(layer.name.as_str()), text);
@@ -178,10 +178,8 @@ fn arguments(step: &Step<'_>) -> Vec<String> {
 }
 
 /// `ID REQUIRED VARIABLE`, with a line end.
-fn secret_line(id: &str, required: bool) -> String {
-    let word: String =
-        id.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' }).collect();
-    format!("{id} {required} LAMINA_SECRET_{word}\n")
+fn secret_line(secret: &Secret) -> String {
+    format!("{} {} {}\n", secret.id, secret.required, secret.variable())
 }
 
 /// A variable whose value GitLab leaves as it is.

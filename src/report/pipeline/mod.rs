@@ -1,5 +1,6 @@
 //! A cascade as work for a CI system: each stale layer with all that its build is called with.
 
+pub mod bake;
 pub mod github;
 pub mod gitlab;
 

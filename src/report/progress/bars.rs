@@ -69,6 +69,8 @@ impl Bars {
             },
         );
         let overall = self.all.add(ProgressBar::new(total as u64).with_style(style));
+        // It is there before the first tick.
+        overall.tick();
         overall.enable_steady_tick(TICK);
         self.overall = Some(overall);
     }
@@ -107,6 +109,10 @@ impl Reader for Bars {
             // There is nobody left to tell that stderr is gone.
             let _ = self.all.println(line);
         }
+        if let Ok(mut left) = self.left.lock() {
+            let age = self.overall.as_ref().map(ProgressBar::elapsed).unwrap_or_default();
+            *left = self.board.left().map(|left| Estimate { left, age });
+        }
         match &event.kind {
             Kind::RunStarted { .. } => self.begin(),
             Kind::RunFinished { .. } => self.end(),
@@ -124,9 +130,6 @@ impl Reader for Bars {
         }
         if let Some(overall) = &self.overall {
             overall.set_position(self.board.done().0 as u64);
-            if let Ok(mut left) = self.left.lock() {
-                *left = self.board.left().map(|left| Estimate { left, age: overall.elapsed() });
-            }
         }
     }
 }

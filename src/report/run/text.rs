@@ -29,7 +29,7 @@ pub fn text(summary: &Summary, style: Style) -> String {
     }
     for (title, color, rows) in groups(summary, style) {
         if !rows.is_empty() {
-            text.push_str(&paint(&title, color, style));
+            text.push_str(&paint(title, color, style));
             text.push('\n');
             table(&rows).lines().for_each(|line| text.push_str(&format!("  {line}\n")));
         }
@@ -49,7 +49,7 @@ pub fn text(summary: &Summary, style: Style) -> String {
     text
 }
 
-type Group = (String, AnsiColor, Vec<[String; 3]>);
+type Group = (&'static str, AnsiColor, Vec<[String; 3]>);
 
 /// Name, what there is to say, and duration of every layer, by outcome.
 fn groups(summary: &Summary, style: Style) -> Vec<Group> {
@@ -84,11 +84,11 @@ fn groups(summary: &Summary, style: Style) -> Vec<Group> {
         skipped.push([layer.layer.to_string(), shown(&layer.reason), String::new()]);
     }
     vec![
-        ("skipped".to_owned(), AnsiColor::Cyan, skipped),
-        ("succeeded".to_owned(), AnsiColor::Green, succeeded),
-        ("not finished".to_owned(), AnsiColor::Yellow, cancelled),
-        ("not started".to_owned(), AnsiColor::Yellow, not_begun),
-        ("failed".to_owned(), AnsiColor::Red, failed),
+        ("up to date", AnsiColor::Cyan, skipped),
+        ("succeeded", AnsiColor::Green, succeeded),
+        ("not finished", AnsiColor::Yellow, cancelled),
+        ("not started", AnsiColor::Yellow, not_begun),
+        ("failed", AnsiColor::Red, failed),
     ]
 }
 
@@ -175,7 +175,8 @@ fn step(step: &StepFailure, style: Style) -> String {
     text
 }
 
-fn probe(probe: &ProbeResult, layer: &str) -> String {
+/// A probe that is wrong: what it is, what was run, and what that wrote.
+pub fn probe(probe: &ProbeResult, layer: &str) -> String {
     let from = match probe.declared_by.as_str() {
         own if own == layer => String::new(),
         parent => format!(", declared by {parent}"),

@@ -1,0 +1,196 @@
+//! A program that runs beside others: in a process group of its own, with an environment that was chosen, and what it
+//! writes on stderr read while it runs.
+//!
+//! It is asked to end before it is made to. When its handle is dropped, it and all that it has started are killed.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitStatus, Stdio};
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process, kill_process_group};
+use tokio::io::AsyncReadExt;
+use tokio::process::{Child, ChildStderr};
+use tokio::time::{Instant, sleep_until};
+use tokio_util::sync::CancellationToken;
+
+use super::guard;
+use super::process::{ProcessError, start_error};
+
+/// How long a program has to end after it was asked to.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// How long is read on after a program has ended, for what others still hold its pipe.
+const REST: Duration = Duration::from_secs(2);
+
+/// What is read at once, in bytes.
+const CHUNK: usize = 64 * 1024;
+
+/// A program with all that it is started with.
+#[derive(Clone, Debug)]
+pub struct Program {
+    /// Where it is.
+    pub path: PathBuf,
+    /// Its arguments.
+    pub args: Vec<OsString>,
+    /// Its whole environment.
+    pub env: BTreeMap<OsString, OsString>,
+    /// lamina's own program, where this one is to die with lamina.
+    pub lamina: Option<PathBuf>,
+    /// The folder that it runs in; lamina's own where it is absent.
+    pub folder: Option<PathBuf>,
+    /// Whether what it writes on stdout is read too, together with stderr.
+    pub reads_stdout: bool,
+}
+
+/// How a program ended.
+#[derive(Clone, Copy, Debug)]
+pub struct Ended {
+    /// Its exit status.
+    pub status: ExitStatus,
+    /// Whether it had been asked to end.
+    pub cancelled: bool,
+}
+
+impl Program {
+    /// Runs it to its end; `read` gets what it writes on stderr, in pieces. Its stdin is empty, and its stdout is
+    /// dropped unless it is read, too. When `cancel` is cancelled, it gets SIGINT, and its whole group SIGKILL some seconds later.
+    ///
+    /// # Errors
+    /// When it can't be started or waited for.
+    pub async fn run(&self, cancel: &CancellationToken, mut read: impl FnMut(&[u8])) -> Result<Ended, ProcessError> {
+        let name = self.path.to_string_lossy().into_owned();
+        let io_error = |source| ProcessError::Io { program: name.clone(), source };
+        let mut group = Group::start(self).map_err(|source| start_error(&name, source))?;
+        let mut stderr = group.leader.stderr.take();
+        let mut buffer = vec![0; CHUNK];
+        let mut status = None;
+        // When what is not done by then is given up.
+        let mut end: Option<Instant> = None;
+        let mut cancelled = false;
+        loop {
+            if let (Some(status), None) = (status, &stderr) {
+                return Ok(Ended { status, cancelled });
+            }
+            tokio::select! {
+                // What was written before it ended is read before that is noticed.
+                biased;
+                () = at(end) => match status {
+                    Some(status) => {
+                        // Somebody has the pipe, so somebody of the group is left, and its id is no other's.
+                        group.kill_all();
+                        return Ok(Ended { status, cancelled });
+                    }
+                    None => {
+                        group.kill_all();
+                        end = None;
+                    }
+                },
+                () = cancel.cancelled(), if !cancelled && status.is_none() => {
+                    cancelled = true;
+                    end = Some(Instant::now() + GRACE);
+                    group.interrupt();
+                }
+                got = some(&mut stderr, &mut buffer) => match got {
+                    Ok(0) | Err(_) => stderr = None,
+                    Ok(length) => read(buffer.get(..length).unwrap_or_default()),
+                },
+                ended = group.leader.wait(), if status.is_none() => {
+                    group.reaped = true;
+                    status = Some(ended.map_err(io_error)?);
+                    end = Some(Instant::now() + REST);
+                }
+            }
+        }
+    }
+
+    fn command(&self) -> Command {
+        let mut command = match &self.lamina {
+            Some(lamina) => guard::command(lamina, &self.path),
+            None => Command::new(&self.path),
+        };
+        command.args(&self.args).env_clear().envs(&self.env);
+        if let Some(folder) = &self.folder {
+            command.current_dir(folder);
+        }
+        command
+    }
+}
+
+/// Waits for a moment, or for ever.
+async fn at(moment: Option<Instant>) {
+    match moment {
+        Some(moment) => sleep_until(moment).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Reads some bytes, or waits for ever where there are none to come.
+async fn some(pipe: &mut Option<ChildStderr>, buffer: &mut [u8]) -> io::Result<usize> {
+    match pipe {
+        Some(pipe) => pipe.read(buffer).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// A program that is gone, with all that it has started, when this is.
+struct Group {
+    leader: Child,
+    id: Option<Pid>,
+    /// Once it is, its id may belong to somebody else.
+    reaped: bool,
+}
+
+impl Group {
+    fn start(program: &Program) -> io::Result<Self> {
+        let mut command = tokio::process::Command::from(program.command());
+        command.process_group(0).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+        let mut merged = None;
+        if program.reads_stdout {
+            // One pipe for both, so that lines come in the order in which they were written.
+            let (reader, writer) = io::pipe()?;
+            command.stdout(writer.try_clone()?).stderr(writer);
+            merged = Some(ChildStderr::from_std(OwnedFd::from(reader).into())?);
+        }
+        let mut leader = command.kill_on_drop(true).spawn()?;
+        leader.stderr = merged.or(leader.stderr.take());
+        let id = leader.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
+        Ok(Self { leader, id, reaped: false })
+    }
+
+    /// Asks the program itself to end; a client of BuildKit ends its build then, and what it has started.
+    fn interrupt(&self) {
+        if let (Some(id), false) = (self.id, self.reaped) {
+            let _ = kill_process(id, Signal::INT);
+        }
+    }
+
+    fn kill_all(&self) {
+        if let Some(id) = self.id {
+            let _ = kill_process_group(id, Signal::KILL);
+        }
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        if !self.reaped {
+            self.kill_all();
+        }
+    }
+}
+
+/// The file of a program in the folders of PATH.
+pub fn find(name: &str, path: Option<&std::ffi::OsStr>) -> Option<PathBuf> {
+    std::env::split_paths(path?).map(|folder| folder.join(name)).find(|file| is_program(file))
+}
+
+/// Whether there is a file that can be run.
+pub fn is_program(file: &Path) -> bool {
+    use std::os::unix::fs::PermissionsExt;
+
+    file.metadata().is_ok_and(|data| data.is_file() && data.permissions().mode() & 0o111 != 0)
+}
