@@ -131,6 +131,7 @@ pub fn run(context: &Context<'_>, args: &Args) -> Result<Exit, CommandError> {
         Some(file) => planning::saved(context, file)?,
         None => args.wanted.plan(context, &args.registry)?,
     };
+    let planned = if args.dry_run { planned } else { planning::with_platforms(context, &args.registry, planned)? };
     let Planned { snapshot, plan, .. } = planned;
     let secrets = find_secrets(context, args, &snapshot, &plan)?;
     let engine = if plan.steps.is_empty() { None } else { Some(args.engine.open(context)?) };

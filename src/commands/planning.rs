@@ -27,6 +27,9 @@ pub struct PlanArgs {
     pub frozen: bool,
 }
 
+/// What is said where a base lacks a platform.
+const LACKING: &str = "not every base is there for all platforms that are wanted";
+
 /// A plan with the catalog that it is of.
 pub struct Planned {
     /// The catalog.
@@ -101,14 +104,35 @@ fn checked(context: &Context<'_>, planned: Planned) -> Result<Planned, CommandEr
     }
     let lacking = plan.lacking_platforms(snapshot);
     if !lacking.is_empty() {
-        let message = "not every base is there for all platforms that are wanted";
-        return Err(with_findings(planned.snapshot, lacking, message));
+        return Err(with_findings(planned.snapshot, lacking, LACKING));
     }
     let mut told: Vec<&str> = unpinned.iter().map(|finding| finding.message.as_str()).collect();
     told.sort_unstable();
     told.dedup();
     told.iter().for_each(|message| context.ui.remark(&format!("{message}: its tag may move between two builds")));
     Ok(planned)
+}
+
+/// The plan, if the external images that its builds stand on are there for all platforms that are wanted, as far as their
+/// registries are the only ones to say so. A registry that can't be asked leaves that to the engine, and is named.
+///
+/// # Errors
+/// When an image lacks a platform.
+pub fn with_platforms(
+    context: &Context<'_>,
+    registry: &RegistryArgs,
+    planned: Planned,
+) -> Result<Planned, CommandError> {
+    let Planned { snapshot, plan, .. } = &planned;
+    if plan.unsaid_platforms(snapshot).is_empty() {
+        return Ok(planned);
+    }
+    let (lacking, errors) =
+        context.ask(registry, snapshot, async |registry| plan.ask_platforms(registry, snapshot).await)?;
+    for error in errors {
+        context.ui.remark(&format!("its platforms are not known: {error}"));
+    }
+    if lacking.is_empty() { Ok(planned) } else { Err(with_findings(planned.snapshot, lacking, LACKING)) }
 }
 
 /// Why it is not known what the registry has.

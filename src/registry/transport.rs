@@ -4,6 +4,7 @@ use std::error::Error;
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
+use std::sync::OnceLock;
 use std::time::{Duration, SystemTime};
 
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue, LOCATION, RETRY_AFTER};
@@ -23,9 +24,16 @@ const MAX_REDIRECTS: usize = 5;
 /// The largest file of certificate authorities.
 const MAX_AUTHORITIES: u64 = 4 << 20;
 
-/// The one client for all requests.
+/// What sends all requests.
+///
+/// Reading the system's certificate authorities is most of what a client costs, and more than some questions to a
+/// registry. So it is done when TLS is first spoken.
 pub(super) struct Transport {
-    http: reqwest::Client,
+    without_tls: reqwest::Client,
+    with_tls: OnceLock<Result<reqwest::Client, String>>,
+    /// Besides those of the system.
+    authorities: Vec<Certificate>,
+    connect_timeout: Duration,
     /// The hosts that are spoken to without TLS, as `http://HOST:PORT/`.
     plain: Vec<Url>,
     turns: Semaphore,
@@ -73,27 +81,34 @@ impl Transport {
             let found = read_authorities(file).map_err(|why| SetupError::Authorities { file: file.clone(), why })?;
             authorities.extend(found);
         }
-        let builder = || {
-            reqwest::Client::builder()
-                .user_agent(concat!("lamina/", env!("CARGO_PKG_VERSION")))
-                .redirect(reqwest::redirect::Policy::none())
-                .referer(false)
-                .connect_timeout(options.connect_timeout)
-        };
-        // A system without any certificate authority can still use its own, or plain HTTP.
-        let http = builder()
-            .tls_certs_merge(authorities.clone())
-            .build()
-            .or_else(|_| builder().tls_certs_only(authorities).build())
-            .map_err(|error| SetupError::System(deepest(&error)))?;
         let plain = options.plain_http.iter();
         let plain = plain.map(|host| address("http", host).ok_or_else(|| SetupError::PlainHttp(host.clone())));
+        let connect_timeout = options.connect_timeout;
+        let without_tls = builder(connect_timeout).tls_certs_only([]).build();
         Ok(Self {
-            http,
+            without_tls: without_tls.map_err(|error| SetupError::System(deepest(&error)))?,
+            with_tls: OnceLock::new(),
+            authorities,
+            connect_timeout,
             plain: plain.collect::<Result<_, _>>()?,
             turns: Semaphore::new(options.concurrency.max(1)),
             timeout: options.timeout,
         })
+    }
+
+    /// The client for an address.
+    fn client(&self, url: &Url) -> Result<&reqwest::Client, RegistryErrorKind> {
+        if url.scheme() == "http" && !is_proxied_by_tls() {
+            return Ok(&self.without_tls);
+        }
+        let client = self.with_tls.get_or_init(|| {
+            let builder = || builder(self.connect_timeout);
+            // A system without any certificate authority can still use its own.
+            let client = builder().tls_certs_merge(self.authorities.clone()).build();
+            let client = client.or_else(|_| builder().tls_certs_only(self.authorities.clone()).build());
+            client.map_err(|error| deepest(&error))
+        });
+        client.as_ref().map_err(|why| RegistryErrorKind::Tls { host: authority(url), why: why.clone() })
     }
 
     /// The address of a host, with the scheme that it is spoken to with.
@@ -140,7 +155,7 @@ impl Transport {
         let Request { method, mut url, headers, mut authorization, body, limit } = request;
         let asked = authority(&url);
         for _ in 0..=MAX_REDIRECTS {
-            let mut builder = self.http.request(method.clone(), url.clone());
+            let mut builder = self.client(&url)?.request(method.clone(), url.clone());
             builder = headers.iter().fold(builder, |builder, (name, value)| builder.header(name, *value));
             builder = authorization.iter().fold(builder, |builder, login| builder.header(AUTHORIZATION, *login));
             builder = match body {
@@ -190,6 +205,21 @@ impl Answer {
             status => RegistryErrorKind::Server { host, status: status.as_u16(), retry_after },
         }
     }
+}
+
+/// What both clients have in common.
+fn builder(connect_timeout: Duration) -> reqwest::ClientBuilder {
+    reqwest::Client::builder()
+        .user_agent(concat!("lamina/", env!("CARGO_PKG_VERSION")))
+        .redirect(reqwest::redirect::Policy::none())
+        .referer(false)
+        .connect_timeout(connect_timeout)
+}
+
+/// Whether the environment names a proxy for plain HTTP that is spoken to with TLS itself.
+fn is_proxied_by_tls() -> bool {
+    let proxies = ["http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"].into_iter().filter_map(std::env::var_os);
+    proxies.into_iter().any(|proxy| proxy.as_encoded_bytes().starts_with(b"https:"))
 }
 
 fn is_redirect(status: StatusCode) -> bool {

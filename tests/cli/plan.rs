@@ -217,6 +217,25 @@ fn a_base_that_lacks_a_platform_is_found_before_anything_is_built() {
 }
 
 #[test]
+fn a_single_manifest_says_its_platform_in_its_configuration_and_a_build_asks_for_it() {
+    let Some(namespace) = Namespace::new() else { return };
+    let shop = shop_in(&namespace);
+    let digest = namespace.push("amd64-only", "1", "one");
+    let image = format!("{}:1", namespace.image("amd64-only"));
+    shop.file("lamina.lock", &format!("version = 1\n\n[[image]]\nreference = \"{image}@{digest}\"\n"));
+    shop.layer_with("base", &image, "build.platforms = [\"linux/arm64\"],");
+    // A plan asks only the registry of the layers.
+    assert_eq!(planned(&shop, &["--all"]), ["build base"]);
+    let refused = shop.run(["build", "--all"]).snapshot();
+    assert!(refused.starts_with("exit code: 3\n----- stderr\nerror[platform-missing]: "), "{refused}");
+    assert!(refused.contains(&format!("base is built for linux/arm64, and {image} is not there for it")), "{refused}");
+    assert!(refused.contains("it is there for linux/amd64"), "{refused}");
+    // The layer's image is there: its base is not needed.
+    push(&namespace, &shop, "base");
+    shop.run(["build", "--all"]).any_stderr().answer(0);
+}
+
+#[test]
 fn the_answer_is_the_one_that_its_schema_says() {
     let Some(namespace) = Namespace::new() else { return };
     let shop = shop_in(&namespace);
