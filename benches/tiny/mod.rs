@@ -83,7 +83,7 @@ impl Tiny {
             "let {{ Catalog, .. }} = import \"../schemas/catalog.ncl\" in\n{{\n  name | default = \"tiny\",\n  \
              rust.version | default = \"1.97.1\",\n  debian.release | default = \"trixie\",\n  \
              registry | default = \"{registry}\",\n  namespace | default = \"{namespace}\",\n  \
-             plain_http | default = [\"{registry}\"],\n  platforms | default = [\"linux/amd64\"],\n}} | Catalog\n"
+             plain_http = [\"{registry}\"],\n  platforms | default = [\"linux/amd64\"],\n}} | Catalog\n"
         );
         self.file("catalog/catalog.ncl", &catalog)
     }
