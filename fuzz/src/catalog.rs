@@ -1,6 +1,7 @@
 //! A small catalog as data, over files in memory: no Nickel, no disk.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::Write;
 
 use lamina::catalog::{Loaded, LoadedLayer, Spans};
 use lamina::model::{
@@ -32,8 +33,9 @@ impl Tree for Memory {
         self.0.get(path.as_str()).cloned().ok_or_else(|| TreeError::Missing(path.clone()))
     }
 
-    fn hash(&self, path: &RelPath, limit: u64) -> Result<Hashed, TreeError> {
+    fn copy(&self, path: &RelPath, limit: u64, to: &mut dyn Write) -> Result<Hashed, TreeError> {
         let bytes = self.read(path, limit)?;
+        to.write_all(&bytes).map_err(|source| TreeError::Io { path: path.clone(), source })?;
         Ok(Hashed { hash: sha256(&bytes), length: bytes.len() as u64, executable: false })
     }
 

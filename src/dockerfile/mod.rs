@@ -50,6 +50,10 @@ pub struct Stage {
     pub ssh: Vec<(String, Range<usize>)>,
     /// The text of its `RUN`s.
     pub runs: Vec<(String, Range<usize>)>,
+    /// The bytes of the instructions that BuildKit numbers, in order: `RUN`, `COPY`, `ADD`, `WORKDIR`.
+    pub steps: Vec<Range<usize>>,
+    /// The bytes of its `FROM`.
+    pub start: Range<usize>,
 }
 
 /// A place where a stage or an image is named.
@@ -101,6 +105,8 @@ impl Dockerfile {
                     secrets: Vec::new(),
                     ssh: Vec::new(),
                     runs: Vec::new(),
+                    steps: Vec::new(),
+                    start: stage.from.from.span.start..stage.from.image.span.end,
                 };
                 stage.instructions.iter().for_each(|instruction| found.read(instruction));
                 found
@@ -123,7 +129,8 @@ impl Dockerfile {
                 std::iter::once(&mut stage.from).chain(&mut stage.uses).map(|reference| &mut reference.span);
             let mounts = stage.secrets.iter_mut().chain(&mut stage.ssh);
             let texts = stage.sources.iter_mut().chain(mounts).chain(&mut stage.runs).map(|(_, span)| span);
-            args.chain(references).chain(texts)
+            let steps = stage.steps.iter_mut().chain(std::iter::once(&mut stage.start));
+            args.chain(references).chain(texts).chain(steps)
         });
         self.global_args.iter_mut().map(|arg| &mut arg.span).chain(of_stages)
     }
@@ -169,6 +176,22 @@ impl Dockerfile {
             Some(name) => Target::Arg(name),
             None => Target::Literal(self.expand(text)),
         }
+    }
+
+    /// The bytes of an instruction by the place that BuildKit gives it: the `number`th, from 1, of a stage. A stage
+    /// without a name is `stage-N` by its index, or nothing where it is the only one; a platform may stand before it.
+    pub fn step(&self, stage: &str, number: u32) -> Option<Range<usize>> {
+        let stage = stage.split_whitespace().next_back().filter(|word| !word.contains('/')).unwrap_or_default();
+        let by_index = || stage.strip_prefix("stage-")?.parse().ok().filter(|index| *index < self.stages.len());
+        let index = match stage {
+            "" => (self.stages.len() == 1).then_some(0)?,
+            name => self.stage_named(name, self.stages.len()).or_else(by_index)?,
+        };
+        let found = &self.stages[index];
+        // An image that is pulled is the first step; another stage, or nothing, is none.
+        let pulled = !matches!(self.target(&found.from, index), Target::Stage(_) | Target::Scratch);
+        let steps = pulled.then_some(&found.start).into_iter().chain(&found.steps);
+        steps.into_iter().nth(usize::try_from(number).ok()?.checked_sub(1)?).cloned()
     }
 
     /// The global argument of a name; the last one counts.
@@ -220,6 +243,7 @@ impl Dockerfile {
 
 impl Stage {
     fn read(&mut self, instruction: &Instruction<'_>) {
+        self.steps.extend(step(instruction));
         match instruction {
             Instruction::Arg(arg) => self.args.extend(args(&arg.arguments.value, &arg.arguments.span)),
             Instruction::Copy(copy) => self.read_copy(&copy.options, &copy.src),
@@ -277,6 +301,33 @@ impl Stage {
             }
         }
     }
+}
+
+/// The bytes of an instruction that BuildKit numbers, here documents included.
+fn step(instruction: &Instruction<'_>) -> Option<Range<usize>> {
+    let source_end = |sources: &[Source<'_>]| {
+        let end = |source: &Source<'_>| match source {
+            Source::Path(path) => path.span.end,
+            Source::HereDoc(document) => document.span.end,
+            _ => 0,
+        };
+        sources.iter().map(end).max().unwrap_or_default()
+    };
+    Some(match instruction {
+        Instruction::Run(run) => {
+            let end = match &run.arguments {
+                Command::Shell(shell) => shell.span.end,
+                Command::Exec(words) => words.span.end,
+                _ => run.run.span.end,
+            };
+            let documents = run.here_docs.iter().map(|document| document.span.end);
+            run.run.span.start..documents.fold(end, usize::max)
+        }
+        Instruction::Copy(copy) => copy.copy.span.start..copy.dest.span.end.max(source_end(&copy.src)),
+        Instruction::Add(add) => add.add.span.start..add.dest.span.end.max(source_end(&add.src)),
+        Instruction::Workdir(workdir) => workdir.workdir.span.start..workdir.arguments.span.end,
+        _ => return None,
+    })
 }
 
 fn reference(text: &str, span: &Range<usize>) -> Reference {
@@ -366,6 +417,24 @@ mod tests {
         assert_eq!(dockerfile.target(&last.from, 1), Target::Scratch);
         let uses: Vec<_> = last.uses.iter().map(|reference| dockerfile.target(reference, 1)).collect();
         assert_eq!(uses, [Target::Stage(0), Target::Stage(0), Target::Literal("acme/x:1".to_owned())]);
+    }
+
+    #[test]
+    fn steps_are_found_by_the_numbers_that_buildkit_gives_them() {
+        let text = "ARG A=busybox\nFROM ${A} AS Tools\nENV X=1\nRUN one \\\n  && two\nWORKDIR /w\n\
+                    FROM tools\nCOPY <<EOF /f\nhello\nEOF\nRUN [\"three\"]\n";
+        let dockerfile = Dockerfile::parse("Dockerfile", text).unwrap();
+        let step = |stage: &str, number| dockerfile.step(stage, number).map(|span| &text[span]);
+        assert_eq!(step("tools", 1), Some("FROM ${A}"));
+        assert_eq!(step("linux/amd64 tools", 2), Some("RUN one \\\n  && two"));
+        assert_eq!(step("tools", 3), Some("WORKDIR /w"));
+        assert!(step("stage-1", 1).is_some_and(|copy| copy.starts_with("COPY <<EOF /f\nhello\n")));
+        assert_eq!(step("stage-1", 2), Some("RUN [\"three\"]"));
+        for (stage, number) in [("tools", 4), ("tools", 0), ("stage-1", 3), ("stage-2", 1), ("", 1), ("other", 1)] {
+            assert_eq!(step(stage, number), None, "{stage} {number}");
+        }
+        let only = Dockerfile::parse("Dockerfile", "FROM scratch\nADD a /\n").unwrap();
+        assert_eq!(only.step("", 1), Some(13..20));
     }
 
     #[test]

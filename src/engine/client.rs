@@ -55,6 +55,8 @@ impl Client {
             args: self.before.iter().cloned().chain(args(&metadata)).map(OsString::from).collect(),
             env,
             lamina: self.lamina.clone(),
+            folder: None,
+            reads_stdout: false,
         };
         let mut stream = Stream::default();
         let ended = program.run(cancel, |bytes| stream.feed(bytes, &mut *progress)).await;

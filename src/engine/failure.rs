@@ -77,12 +77,26 @@ fn of_step(ending: &Ending, culprit: VertexError, seen: Seen) -> SolveError {
         return SolveError { step, exit_code: code, ..error };
     }
     let (kind, retryable, hint) = classify(text);
+    let name = culprit.name.as_str();
+    let kind = match kind {
+        // These say no more than `REF: not found`.
+        FailureKind::Other if is_of_base(name) => FailureKind::Base,
+        FailureKind::Other if name.contains("] RUN ") => FailureKind::Step,
+        // Something else than a registry was asked.
+        FailureKind::Registry if name.contains("] ADD ") => FailureKind::Other,
+        kind => kind,
+    };
     let message = match kind {
-        // A step's name says where; the text alone often does not.
-        FailureKind::Secret | FailureKind::Context => format!("{}: {text}", first_line(&culprit.name)),
-        _ => text.to_owned(),
+        // They name what they are about.
+        FailureKind::Base | FailureKind::Registry | FailureKind::Unauthorized => text.to_owned(),
+        _ => format!("{}: {text}", first_line(name)),
     };
     SolveError { step, retryable, ..error(kind, message, hint.as_slice(), seen) }
+}
+
+/// Whether a step looks up or fetches an image that the build starts from.
+fn is_of_base(name: &str) -> bool {
+    ["load metadata for ", "resolve image config for ", "] FROM "].iter().any(|text| name.contains(text))
 }
 
 /// A failure that no step tells of.
@@ -134,6 +148,7 @@ const HTTP: &str =
     "the registry speaks plain HTTP: say so to the engine (insecure-registries of dockerd, buildkitd.toml)";
 const LOGIN: &str = "log in to the registry (`docker login HOST`)";
 const CLIENT: &str = "the client does not know an option that lamina uses: install a newer one";
+const ENTITLED: &str = "a step asks for more than its layer declares, such as the network of the host";
 const SSH: &str = "start an agent and add the key (`ssh-add`), so that SSH_AUTH_SOCK is set";
 
 /// What lets a failure be known: the texts that have to be in it, and of the second list one. First match wins.
@@ -151,22 +166,22 @@ const RULES: &[Rule] = &[
     (&[], &["unknown flag: ", "unknown shorthand flag", "flag provided but not defined", "unknown command"], FailureKind::Engine, false, Some(CLIENT)),
     // The Dockerfile.
     (&[], &["dockerfile parse error", "failed to read dockerfile", "failed to parse stage name", "target stage ", "the Dockerfile cannot be empty", "dockerfile contains no stages"], FailureKind::Dockerfile, false, None),
+    (&["failed to load LLB", "is not allowed"], &[], FailureKind::Dockerfile, false, Some(ENTITLED)),
     // What the build gets.
     (&["secret ", ": not found"], &[], FailureKind::Secret, false, None),
-    (&[], &["unset ssh forward key", "no SSH key", "no ssh handler", "invalid empty ssh agent socket", "could not parse ssh"], FailureKind::Secret, false, Some(SSH)),
+    (&[], &["unset ssh forward key", "no SSH key", "no ssh handler", "failed to convert agent config"], FailureKind::Secret, false, Some(SSH)),
     (&["failed to stat"], &["no such file or directory"], FailureKind::Secret, false, None),
-    (&["ailed to c", ": not found"], &["failed to compute cache key", "failed to calculate checksum", "Failed to compute"], FailureKind::Context, false, None),
+    (&["\": not found"], &["failed to compute cache key", "failed to calculate checksum"], FailureKind::Context, false, None),
     // A registry that can't be asked; also one that can't be asked for a token.
     (&["server gave HTTP response to HTTPS client"], &[], FailureKind::Registry, false, Some(HTTP)),
     (&[], &["failed to do request", "dial tcp", "i/o timeout", "TLS handshake timeout", "connection reset by peer", "unexpected EOF"], FailureKind::Registry, true, None),
     (&[], &["500 Internal Server Error", "502 Bad Gateway", "503 Service Unavailable", "504 Gateway Timeout", "unexpected status: 5"], FailureKind::Registry, true, None),
     (&[], &["429 Too Many Requests", "toomanyrequests"], FailureKind::Registry, true, None),
-    (&[], &["failed to authorize", "insufficient_scope", "401 Unauthorized", "403 Forbidden", "authorization failed", "access denied", "denied: "], FailureKind::Unauthorized, false, Some(LOGIN)),
+    (&[], &["failed to authorize", "insufficient_scope", "401 Unauthorized", "403 Forbidden", "authorization failed", "access to the resource is denied", "denied: permission_denied", "access forbidden"], FailureKind::Unauthorized, false, Some(LOGIN)),
     // The connection to the engine, after those to registries: they fail in the same words.
     (&[], &["Unavailable: ", "code = Unavailable", "error reading from server", "connection refused", "transport is closing"], FailureKind::Engine, true, None),
     // A base image.
     (&[], &["failed to resolve source metadata", "no match for platform", "pull access denied"], FailureKind::Base, false, None),
-    (&[": not found"], &["docker.io/", "@sha256:", "sha256:"], FailureKind::Base, false, None),
     (&[], &["failed to push", "unexpected status"], FailureKind::Registry, false, None),
 ];
 
@@ -177,8 +192,6 @@ fn classify(text: &str) -> (FailureKind, bool, Option<&'static str>) {
     });
     match rule {
         Some((_, _, kind, retryable, hint)) => (*kind, *retryable, *hint),
-        // `[internal] load metadata for REF` says no more than this.
-        None if text.trim_end().ends_with(": not found") => (FailureKind::Base, false, None),
         None => (FailureKind::Other, false, None),
     }
 }

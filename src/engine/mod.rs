@@ -212,6 +212,6 @@ pub struct SolveError {
     pub retryable: bool,
     /// Whether it was ended by request.
     pub cancelled: bool,
-    /// What else the client wrote, its last lines.
+    /// What else the client wrote, its last lines; old clients repeat what the step wrote. Secrets are not masked yet.
     pub tail: Vec<String>,
 }

@@ -145,7 +145,7 @@ fn open_buildx(options: &Options) -> Result<Buildx, OpenError> {
     let builder = options.builder.clone().or_else(|| env.text("BUILDX_BUILDER").map(str::to_owned));
     let endpoint = match &builder {
         Some(builder) => format!("builder {builder}"),
-        None => without_password(&docker_endpoint(env)),
+        None => without_password(&docker_endpoint(env).address),
     };
     let rewrites_timestamps = rewrites_timestamps(env, builder.as_deref());
     let about = About { client: "docker buildx".to_owned(), version, endpoint, rewrites_timestamps };

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 
 use sha2::{Digest as _, Sha256};
 
-pub use context::{ContextFile, ContextFolder, DockerIgnore, FileMode};
+pub use context::{ContextFile, ContextFolder, DockerIgnore, FileMode, MAX_CONTEXT};
 pub use fields::fields;
 
 use crate::model::{Change, ContextChange, Digest, EdgeKind, Fingerprint, ImageRef, LayerName, RelPath};

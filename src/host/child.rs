@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io;
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
 use std::time::Duration;
@@ -39,6 +40,10 @@ pub struct Program {
     pub env: BTreeMap<OsString, OsString>,
     /// lamina's own program, where this one is to die with lamina.
     pub lamina: Option<PathBuf>,
+    /// The folder that it runs in; lamina's own where it is absent.
+    pub folder: Option<PathBuf>,
+    /// Whether what it writes on stdout is read too, together with stderr.
+    pub reads_stdout: bool,
 }
 
 /// How a program ended.
@@ -52,7 +57,7 @@ pub struct Ended {
 
 impl Program {
     /// Runs it to its end; `read` gets what it writes on stderr, in pieces. Its stdin is empty, and its stdout is
-    /// dropped. When `cancel` is cancelled, it gets SIGINT, and its whole group SIGKILL some seconds later.
+    /// dropped unless it is read, too. When `cancel` is cancelled, it gets SIGINT, and its whole group SIGKILL some seconds later.
     ///
     /// # Errors
     /// When it can't be started or waited for.
@@ -104,6 +109,9 @@ impl Program {
             None => Command::new(&self.path),
         };
         command.args(&self.args).env_clear().envs(&self.env);
+        if let Some(folder) = &self.folder {
+            command.current_dir(folder);
+        }
         command
     }
 }
@@ -136,7 +144,15 @@ impl Group {
     fn start(program: &Program) -> io::Result<Self> {
         let mut command = tokio::process::Command::from(program.command());
         command.process_group(0).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
-        let leader = command.kill_on_drop(true).spawn()?;
+        let mut merged = None;
+        if program.reads_stdout {
+            // One pipe for both, so that lines come in the order in which they were written.
+            let (reader, writer) = io::pipe()?;
+            command.stdout(writer.try_clone()?).stderr(writer);
+            merged = Some(ChildStderr::from_std(OwnedFd::from(reader).into())?);
+        }
+        let mut leader = command.kill_on_drop(true).spawn()?;
+        leader.stderr = merged.or(leader.stderr.take());
         let id = leader.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
         Ok(Self { leader, id, reaped: false })
     }

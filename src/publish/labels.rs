@@ -18,8 +18,7 @@ pub fn labels(snapshot: &Snapshot, layer: &Layer, parents: &BTreeMap<LayerName, 
     let (name, digest) = match &layer.runtime_base {
         Base::Image(image) => (Some(image.to_string()), snapshot.lock.get(image).map(|locked| &locked.digest)),
         Base::Layer(parent) => {
-            let image = snapshot.recipe(parent).and_then(Result::ok).map(|recipe| recipe.image.to_string());
-            (image, parents.get(parent))
+            (snapshot.image(parent).and_then(Result::ok).map(|image| image.to_string()), parents.get(parent))
         }
     };
     if let (Some(name), Some(digest)) = (name, digest) {

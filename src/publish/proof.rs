@@ -145,7 +145,7 @@ impl Job<'_> {
         Ok(result)
     }
 
-    /// Looks whether a path is there, as root does, for so do those who copy it. An image without `test` is copied from.
+    /// Looks whether a path is there, as root does, for so do those who copy it; says why it counts as missing.
     async fn look(
         &self,
         engine: &dyn Engine,
@@ -153,20 +153,26 @@ impl Job<'_> {
         path: &str,
         cancel: &CancellationToken,
     ) -> Result<Option<&'static str>, SolveError> {
+        const MISSING: &str = "there is no such path in the image";
         let command = ["test", "-e", path].map(str::to_owned);
         let test = format!("FROM {from}\nUSER 0:0\nRUN {}\n", exec_form(&command));
         let ran = self.solve(engine, &test, None, cancel).await?;
-        let is_there = match ran {
-            Ran { wrong: None, .. } => true,
-            // It says nothing where the path is not there; what is said is why it could not be run.
-            Ran { output, .. } if output.is_empty() => false,
-            _ => {
-                let copy =
-                    format!("FROM scratch\nCOPY --from={from} {} /\n", exec_form(&[literal(path), "/".to_owned()]));
-                self.solve(engine, &copy, None, cancel).await?.wrong.is_none()
-            }
-        };
-        Ok((!is_there).then_some("there is no such path in the image"))
+        match ran {
+            Ran { wrong: None, .. } => return Ok(None),
+            // `test` says nothing where the path is not there; what is said is why it could not be run.
+            Ran { output, .. } if output.is_empty() => return Ok(Some(MISSING)),
+            _ => {}
+        }
+        // An image without `test` is copied from. A pattern would be found wherever it matches nothing, too.
+        if path.contains(['*', '?', '[', '\\']) {
+            return Ok(Some("it can't be looked for: the image has no `test`, and to COPY it is a pattern"));
+        }
+        // To COPY it is a word of a shell, too.
+        let word = |c: char| if "$\"'".contains(c) { format!("\\{c}") } else { c.to_string() };
+        let paths = [path.chars().map(word).collect(), "/".to_owned()];
+        let copy = format!("FROM scratch\nCOPY --from={from} {}\n", exec_form(&paths));
+        let ran = self.solve(engine, &copy, None, cancel).await?;
+        Ok(ran.wrong.map(|_| MISSING))
     }
 
     async fn solve(
@@ -268,16 +274,6 @@ fn folder(dockerfile: &str) -> Result<TempDir, SolveError> {
         cancelled: false,
         tail: Vec::new(),
     })
-}
-
-/// A path as COPY takes it: no part of it is a pattern or a variable.
-fn literal(path: &str) -> String {
-    let literal = |c: char| match c {
-        '*' | '?' | '[' => format!("[{c}]"),
-        '$' | '\\' => format!("\\{c}"),
-        c => c.to_string(),
-    };
-    path.chars().map(literal).collect()
 }
 
 /// A command as a list in JSON, with all that means something to a Dockerfile or a shell written as a number: quotes,

@@ -139,8 +139,8 @@ impl Provenance<'_> {
         for ((edge, _), parent) in &inputs.edges {
             let (uri, digest) = match parent {
                 Parent::Image(image, digest) => (image.to_string(), digest.as_ref()),
-                Parent::Layer(name, _) => match self.snapshot.recipe(name).and_then(Result::ok) {
-                    Some(recipe) => (recipe.image.to_string(), self.parents.get(name)),
+                Parent::Layer(name, _) => match self.snapshot.image(name).and_then(Result::ok) {
+                    Some(image) => (image.to_string(), self.parents.get(name)),
                     None => continue,
                 },
             };

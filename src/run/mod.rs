@@ -1,7 +1,79 @@
-//! Running a plan: who may start when (`scheduler`), what a build is called with and sent (`staging`), and what joins
-//! them with engine, registry and proof (`live`). Everything that happens is an event; nothing here knows how it looks.
+//! Running a plan: who may start when (`scheduler`), what a build is called with (`compose`) and sent (`staging`), and
+//! what joins them with engine, registry and proof (`live` for the run, `layer` for one layer of it). Everything that
+//! happens is an event; nothing here knows how it looks.
 
-// pub mod cache;
+pub mod cache;
+pub mod compose;
+pub mod hooks;
+mod layer;
+mod live;
+pub mod mask;
+mod promotion;
 pub mod scheduler;
-// pub mod secrets;
-// pub mod staging;
+pub mod secrets;
+pub mod staging;
+mod steps;
+mod teller;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use crate::engine::Engine;
+use crate::event::RunId;
+use crate::host::clock::Clock;
+use crate::model::LayerName;
+use crate::plan::Plan;
+use crate::registry::Registry;
+use crate::snapshot::Snapshot;
+
+pub use live::{Ended, run};
+
+/// A plan, and all that it takes to run it.
+pub struct Work<'a, R: Registry> {
+    /// The run's name.
+    pub run: RunId,
+    /// The catalog that the plan is of.
+    pub snapshot: Arc<Snapshot>,
+    /// What is done.
+    pub plan: &'a Plan,
+    /// What builds; a plan without steps needs none.
+    pub engine: Option<&'a dyn Engine>,
+    /// Where images are.
+    pub registry: &'a R,
+    /// The secrets of its builds.
+    pub secrets: &'a secrets::Secrets,
+    /// How it is done.
+    pub settings: Settings<'a>,
+    /// What time it is.
+    pub clock: &'a dyn Clock,
+}
+
+/// How a plan is run.
+pub struct Settings<'a> {
+    /// How many layers at a time, and what a failure stops.
+    pub schedule: scheduler::Options,
+    /// Which tags for people are moved, and when.
+    pub promote: Promote,
+    /// Where the layer cache is.
+    pub cache: cache::CacheStore,
+    /// Seconds since 1970 that times in images are set to.
+    pub source_date_epoch: Option<u64>,
+    /// How hooks are run.
+    pub hooks: hooks::HookSettings,
+    /// The commit of the catalog, where there is one and nothing has changed since.
+    pub revision: Option<String>,
+    /// The file that a layer's log is kept in, where one is.
+    pub log: &'a dyn Fn(&LayerName) -> Option<PathBuf>,
+}
+
+/// Which tags for people are moved, and when.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Promote {
+    /// Those of each layer, as soon as it is proven.
+    Each,
+    /// Those of all selected layers, when every layer is good.
+    #[default]
+    All,
+    /// None.
+    None,
+}

@@ -129,6 +129,7 @@ impl Scheduler {
     }
 
     /// The layer to begin now, if there is one: from this moment on it runs.
+    #[expect(clippy::should_implement_trait, reason = "it is no iterator: after nothing, something may come")]
     pub fn next(&mut self) -> Option<LayerName> {
         if self.cancelled.is_some() || self.running >= self.options.jobs.max(1) {
             return None;

@@ -1,6 +1,7 @@
 //! A tree with other texts in some of its files: what a catalog would be after an edit that nobody has made yet.
 
 use std::collections::BTreeMap;
+use std::io::Write;
 
 use super::{Entry, Hashed, Tree, TreeError, sha256};
 use crate::model::RelPath;
@@ -36,12 +37,11 @@ impl<T: Tree> Tree for EditedTree<T> {
         }
     }
 
-    fn hash(&self, path: &RelPath, limit: u64) -> Result<Hashed, TreeError> {
-        let hashed = self.tree.hash(path, limit)?;
-        match self.text(path, limit) {
-            Some(text) => text.map(|text| Hashed { hash: sha256(text), length: text.len() as u64, ..hashed }),
-            None => Ok(hashed),
-        }
+    fn copy(&self, path: &RelPath, limit: u64, to: &mut dyn Write) -> Result<Hashed, TreeError> {
+        let Some(text) = self.text(path, limit) else { return self.tree.copy(path, limit, to) };
+        let (text, hashed) = (text?, self.tree.hash(path, limit)?);
+        to.write_all(text).map_err(|source| TreeError::Io { path: path.clone(), source })?;
+        Ok(Hashed { hash: sha256(text), length: text.len() as u64, ..hashed })
     }
 
     fn link(&self, path: &RelPath) -> Result<Vec<u8>, TreeError> {

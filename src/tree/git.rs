@@ -160,9 +160,10 @@ impl Tree for GitTree {
         self.content(path, self.file(path)?, limit)
     }
 
-    fn hash(&self, path: &RelPath, limit: u64) -> Result<Hashed, TreeError> {
+    fn copy(&self, path: &RelPath, limit: u64, to: &mut dyn Write) -> Result<Hashed, TreeError> {
         let blob = self.file(path)?;
         let content = self.content(path, blob, limit)?;
+        to.write_all(&content).map_err(|source| TreeError::Io { path: path.clone(), source })?;
         Ok(Hashed { hash: sha256(&content), length: blob.size, executable: blob.executable })
     }
 

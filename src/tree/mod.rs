@@ -106,11 +106,19 @@ pub trait Tree: Send + Sync {
     /// When there is no such file, it is none, it is too large, or it lies behind a link.
     fn read(&self, path: &RelPath, limit: u64) -> Result<Vec<u8>, TreeError>;
 
+    /// Writes the content of a regular file of at most `limit` bytes; returns what it comes to.
+    ///
+    /// # Errors
+    /// As for [`Tree::read`]; and when it can't be written, as [`TreeError::Io`].
+    fn copy(&self, path: &RelPath, limit: u64, to: &mut dyn io::Write) -> Result<Hashed, TreeError>;
+
     /// What the content of a regular file of at most `limit` bytes comes to.
     ///
     /// # Errors
     /// As for [`Tree::read`].
-    fn hash(&self, path: &RelPath, limit: u64) -> Result<Hashed, TreeError>;
+    fn hash(&self, path: &RelPath, limit: u64) -> Result<Hashed, TreeError> {
+        self.copy(path, limit, &mut io::sink())
+    }
 
     /// Where a link points.
     ///

@@ -1,7 +1,7 @@
 //! The work tree: files on disk, below the catalog's root.
 
 use std::fs::{self, File};
-use std::io::{self, Read};
+use std::io::{self, Read, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStringExt;
 use std::os::unix::fs::MetadataExt;
@@ -148,7 +148,8 @@ impl Tree for WorkTree {
         if bytes.len() as u64 > limit { Err(too_large()) } else { Ok(bytes) }
     }
 
-    fn hash(&self, path: &RelPath, limit: u64) -> Result<Hashed, TreeError> {
+    fn copy(&self, path: &RelPath, limit: u64, to: &mut dyn Write) -> Result<Hashed, TreeError> {
+        let io_error = |source| TreeError::Io { path: path.clone(), source };
         let (file, metadata) = self.open_file(path)?;
         if metadata.len() > limit {
             return Err(TreeError::TooLarge { path: path.clone(), limit });
@@ -161,10 +162,11 @@ impl Tree for WorkTree {
                 Ok(0) => break,
                 Ok(read) => {
                     hasher.update(&buffer[..read]);
+                    to.write_all(&buffer[..read]).map_err(io_error)?;
                     length += read as u64;
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(source) => return Err(TreeError::Io { path: path.clone(), source }),
+                Err(source) => return Err(io_error(source)),
             }
         }
         Ok(Hashed { hash: hasher.finalize().into(), length, executable: metadata.mode() & 0o100 != 0 })

@@ -104,6 +104,19 @@ fn values_of_options_are_offered() {
 }
 
 #[test]
+fn runs_and_files_of_events_are_offered() {
+    let shop = shop();
+    ask(&shop, &["report", ""]).stdout("").success();
+    let run = crate::recording::eventful();
+    run.record(&crate::recording::history(&shop));
+    shop.file("sent/events.jsonl", "");
+    for command in ["report", "replay"] {
+        ask(&shop, &[command, ""]).stdout(&format!("{}\n", run.run)).success();
+        ask(&shop, &[command, "sent/"]).stdout("sent/events.jsonl\n").success();
+    }
+}
+
+#[test]
 fn options_are_offered_behind_a_dash_or_where_nothing_else_can_stand() {
     let shop = shop();
     assert!(values(ask(&shop, &["show", "--f"])).contains(&"--format".to_owned()));

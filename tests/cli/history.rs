@@ -13,7 +13,7 @@ use proptest::prelude::*;
 use proptest::sample::Index;
 use tempfile::TempDir;
 
-use crate::recording::{Recording, built, eventful, failure, name, planned};
+use crate::recording::{Recording, built, complete, eventful, failure, name, planned};
 
 fn read(text: &[u8]) -> (Vec<Event>, Passed, Option<ReadError>) {
     let mut events = Events::new(text);
@@ -41,7 +41,7 @@ fn short_run(second: i64, layer: &str, ms: u64) -> Recording {
 
 #[test]
 fn every_kind_of_event_is_read_as_it_was_written() {
-    let run = eventful();
+    let run = complete();
     let (found, passed, error) = read(run.text().as_bytes());
     assert_eq!((found, passed), (run.events.clone(), Passed::default()));
     assert!(error.is_none());

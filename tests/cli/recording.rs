@@ -172,6 +172,22 @@ pub fn failure(log: Option<PathBuf>) -> Failure {
     }
 }
 
+/// As [`eventful`], with those fields as well that are absent as a rule.
+pub fn complete() -> Recording {
+    let mut run = eventful();
+    let layer = || name("rust");
+    let line = "to stderr".to_owned();
+    run.add(Kind::StepStarted { layer: layer(), step: 0, name: "[1/1] RUN x".to_owned(), line: Some(3) })
+        .add(Kind::Output { layer: layer(), step: 0, stderr: true, line })
+        .add(Kind::Promoted {
+            layer: layer(),
+            tag: "localhost:5000/workshop/rust:latest".parse().unwrap(),
+            digest: image(1),
+            before: Some(image(2)),
+        });
+    run
+}
+
 /// A run with most of what can happen: one layer of each outcome, a retry, a warning, a cached step, a wrong probe.
 pub fn eventful() -> Recording {
     let layers = vec![

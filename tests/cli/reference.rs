@@ -47,6 +47,28 @@ fn checks_md_has_every_check_and_code_in_its_words() {
     assert_eq!(written.trim(), expected.trim());
 }
 
+#[test]
+fn runs_md_has_every_event_with_all_its_fields() {
+    let page = page("docs/runs.md");
+    let mut documented: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for (heading, text) in sections(&page, "###") {
+        let fields =
+            text.lines().filter_map(|line| line.strip_prefix("| `")).map(|line| line.split('`').next().unwrap());
+        documented.insert(heading.trim_matches('`').to_owned(), fields.map(str::to_owned).collect());
+    }
+    let mut found: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for event in crate::recording::complete().events {
+        let Value::Object(mut event) = serde_json::to_value(&event).unwrap() else { panic!("an event is an object") };
+        let name = event.remove("event").unwrap().as_str().unwrap().to_owned();
+        for common in ["run", "seq", "at"] {
+            assert!(event.remove(common).is_some());
+            assert!(page.contains(&format!("| `{common}` | ")), "{common}");
+        }
+        found.entry(name).or_default().extend(event.keys().cloned());
+    }
+    assert_eq!(documented, found);
+}
+
 /// A workflow with every field, each list with one element.
 fn whole_workflow() -> raw::Workflow {
     let base = || raw::Base { layer: Some("a".to_owned()), image: Some("b:1".to_owned()) };

@@ -134,7 +134,11 @@ fn lamina_is_killed() {
         let folder = folder();
         let word = format!("sleeper-{}", unique());
         let mut process = std::process::Command::new(env::current_exe().unwrap());
-        process.args(["--exact", "cancel::lamina_is_killed"]).env(FOLDER, folder.path()).env(WORD, &word);
+        process
+            .args(["--exact", "cancel::lamina_is_killed"])
+            .env(FOLDER, folder.path())
+            .env(WORD, &word)
+            .env("TMPDIR", folder.path());
         process.env("LAMINA_TEST_CLIENT", lab.name).stdout(std::process::Stdio::null());
         let mut process = process.stderr(std::process::Stdio::null()).spawn().unwrap();
         until("the step runs", || step_runs(&word));
@@ -183,13 +187,18 @@ impl Daemon {
         let folder = folder();
         let config = folder.path().join("buildkitd.toml");
         fs::write(&config, format!("[registry.\"{}\"]\n  http = true\n", lab.registry)).unwrap();
-        let mut command = std::process::Command::new("buildkitd");
-        command.arg("--config").arg(&config).arg("--root").arg(folder.path().join("root"));
+        // What it mounts is gone with its processes, and not left on this machine.
+        let mut command = std::process::Command::new("unshare");
+        command.args(["--mount", "buildkitd", "--config"]).arg(&config).arg("--root").arg(folder.path().join("root"));
         command.args(["--containerd-worker=false", "--addr"]).arg(format!("unix://{}/socket", folder.path().display()));
         command.stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null());
-        let daemon = Self { process: command.spawn().ok()?, folder };
-        until("buildkitd listens", || daemon.folder.path().join("socket").exists());
-        Some(daemon)
+        let mut daemon = Self { process: command.spawn().ok()?, folder };
+        let mut ended = false;
+        until("buildkitd listens", || {
+            ended = daemon.process.try_wait().unwrap().is_some();
+            ended || daemon.folder.path().join("socket").exists()
+        });
+        (!ended).then_some(daemon)
     }
 }
 
@@ -207,7 +216,7 @@ fn the_engine_is_killed() {
             return;
         }
         let Some(mut daemon) = Daemon::start(lab) else {
-            eprintln!("the engine is not killed: there is no buildkitd on PATH");
+            eprintln!("the engine is not killed: buildkitd can't be started");
             return;
         };
         let host = format!("unix://{}/socket", daemon.folder.path().display());

@@ -94,8 +94,11 @@ fn secrets_and_agents_that_are_not_there() {
         let not_given = lab.fails(&needs);
         assert_eq!((not_given.kind, not_given.retryable), (FailureKind::Secret, false), "{not_given:?}");
         let source = SecretSource::File(folder.path().join("gone"));
-        let gone = lab.fails(&Solve { secrets: BTreeMap::from([("tok".to_owned(), source)]), ..needs });
+        let gone = lab.fails(&Solve { secrets: BTreeMap::from([("tok".to_owned(), source)]), ..needs.clone() });
         assert_eq!((gone.kind, gone.retryable), (FailureKind::Secret, false), "{gone:?}");
+        let agent = [("default".to_owned(), Some(folder.path().join("gone")))].into();
+        let agent = lab.fails(&Solve { ssh: agent, ..needs.clone() });
+        assert_eq!((agent.kind, agent.retryable), (FailureKind::Secret, false), "{agent:?}");
         let ssh = fails(lab, "RUN --mount=type=ssh,required=true true\n");
         assert_eq!((ssh.kind, ssh.retryable), (FailureKind::Secret, false), "{ssh:?}");
     });
@@ -111,6 +114,19 @@ fn a_registry_that_is_down() {
         assert_eq!((error.kind, error.retryable), (FailureKind::Registry, true), "{error:?}");
         let base = lab.fails(&lab.solve_of(folder.path(), "FROM 127.0.0.1:1/nobody/here:t\n"));
         assert_eq!((base.kind, base.retryable), (FailureKind::Registry, true), "{base:?}");
+    });
+}
+
+#[test]
+fn what_is_neither_an_image_nor_declared() {
+    on_each("other", |lab| {
+        let download = fails(lab, "ADD https://127.0.0.1:1/file /\n");
+        assert_eq!((download.kind, download.retryable), (FailureKind::Other, true), "{download:?}");
+        let network = fails(lab, "RUN --network=host true\n");
+        assert_eq!((network.kind, network.retryable), (FailureKind::Dockerfile, false), "{network:?}");
+        let syntax = format!("# syntax={0}/no/such:t\nFROM {0}/library/busybox:stable\n", lab.registry);
+        let syntax = lab.fails(&lab.solve_of(folder().path(), &syntax));
+        assert_eq!((syntax.kind, syntax.retryable), (FailureKind::Base, false), "{syntax:?}");
     });
 }
 

@@ -77,7 +77,7 @@ fn a_context_and_a_builder_are_read_from_dockers_configuration() {
     fs::write(builders.join("mine"), r#"{"Name": "mine", "Driver": "docker-container"}"#).unwrap();
     let named = open(&[&env[..], &[("BUILDX_BUILDER", "mine")]].concat(), None).unwrap();
     assert_eq!((named.about().endpoint.as_str(), named.about().rewrites_timestamps), ("builder mine", true));
-    let current = r#"{"Key": "tcp://far:2376", "Name": "mine", "Global": false}"#;
+    let current = r#"{"Key": "far", "Name": "mine", "Global": false}"#;
     fs::write(config.join("buildx/current"), current).unwrap();
     assert!(open(&env, None).unwrap().about().rewrites_timestamps);
     assert!(!open(&host, None).unwrap().about().rewrites_timestamps, "it is the current one of another endpoint");

@@ -164,6 +164,9 @@ fn errors_of_steps() {
         (1, "[internal] load metadata for r.test/a:t", "r.test/a:t: not found".into(), Base, false, None),
         (1, "[internal] load metadata for r.test/a:t", "failed to do request: Head \"https://r.test/v2/a/manifests/t\": http: server gave HTTP response to HTTPS client".into(), Registry, false, None),
         (1, "[internal] load metadata for r.test/a:t", "no match for platform in manifest: not found".into(), Base, false, None),
+        (1, "exporting to image", "content digest sha256:0: not found".into(), Other, false, None),
+        (1, "[1/2] FROM r.test/a:t", "failed to copy: content of sha256:0: not found".into(), Base, false, None),
+        (1, "[2/2] RUN make", "failed to mount: permission denied: unknown".into(), Step, false, None),
         (1, "[2/2] COPY a /", "lstat /var/lib/x: no space left on device".into(), Resources, false, None),
     ] {
         let culprit = VertexError { step: 7, name: name.to_owned(), error: error.clone() };

@@ -6,7 +6,7 @@ use std::fs;
 use lamina::engine::{Output, Progress, SecretSource, Solve};
 use lamina::event::StepStatus;
 
-use crate::lab::{folder, on_each, push};
+use crate::lab::{build_with, folder, on_each, push, with};
 
 #[test]
 fn an_image_is_pushed_and_its_digest_is_the_registrys() {
@@ -106,6 +106,39 @@ fn what_is_declared_is_passed() {
             std::thread::sleep(std::time::Duration::from_millis(1100));
             assert_eq!(lab.build(&solve).result.unwrap().digest, solved.digest, "times are rewritten");
         }
+    });
+}
+
+#[test]
+fn a_builder_of_buildx_is_named() {
+    on_each("builder", |lab| {
+        let (Ok(host), "buildx") = (std::env::var("BUILDKIT_HOST"), lab.name) else { return };
+        let configuration = folder();
+        let path = configuration.path().to_str().unwrap();
+        let builders = with(&[("BUILDX_CONFIG", path)]);
+        let mut create = std::process::Command::new(&lab.engine.command(&Solve::default())[0]);
+        create.args(["create", "--name", "of-the-test", "--driver", "remote", &host]);
+        let created = create.env_clear().envs(builders.iter()).output().unwrap();
+        assert!(created.status.success(), "{created:?}");
+
+        let builder = Some("of-the-test".to_owned());
+        let options = lamina::engine::Options { env: builders, builder, ..lab.options.clone() };
+        let engine = lamina::engine::open(&options).unwrap();
+        assert_eq!((&*engine.about().endpoint, engine.about().rewrites_timestamps), ("builder of-the-test", true));
+        let folder = folder();
+        let image = lab.image("by-builder");
+        let solve = Solve {
+            output: push(&image),
+            source_date_epoch: Some(1_700_000_000),
+            no_cache: true,
+            ..lab.solve(folder.path(), "RUN echo made >/made\n")
+        };
+        let cancel = tokio_util::sync::CancellationToken::new();
+        let digest = || build_with(&*engine, &solve, &cancel).result.unwrap().digest;
+        let first = digest();
+        assert_eq!(first, lab.digest(&image));
+        std::thread::sleep(std::time::Duration::from_millis(1100));
+        assert_eq!(digest(), first, "times are rewritten");
     });
 }
 

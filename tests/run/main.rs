@@ -1,3 +1,6 @@
 //! Tests of the rooms that run a plan, without engine and registry: order, staging, secrets.
 
+mod common;
 mod scheduler;
+mod secrets;
+mod staging;

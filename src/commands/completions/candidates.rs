@@ -205,6 +205,7 @@ impl Line {
             Source::Topics => help::topics().into_iter().map(|(name, what)| candidate(name, Some(what))).collect(),
             Source::Pages => man::pages().into_iter().map(|(name, what)| candidate(name, Some(what))).collect(),
             Source::Answers => SHAPES.iter().map(|shape| plain(shape.name, &shape.summary())).collect(),
+            Source::Runs if current.as_encoded_bytes().contains(&b'/') => PathCompleter::any().complete(current),
             Source::Runs => self.runs().into_iter().map(|run| candidate(run.to_string(), None)).collect(),
             Source::Files | Source::Folders => Vec::new(),
         };

@@ -15,9 +15,19 @@ const DOCKER_SOCKET: &str = "unix:///var/run/docker.sock";
 const MAX_CONFIG: u64 = 1 << 20;
 
 /// Where docker's engine is.
-pub(super) fn docker_endpoint(env: &Environment) -> String {
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct DockerEndpoint {
+    /// Its address, or what is known of it.
+    pub address: String,
+    /// What buildx remembers a chosen builder by: the context's name, or the address where there is none.
+    key: String,
+}
+
+/// Where docker's engine is.
+pub(super) fn docker_endpoint(env: &Environment) -> DockerEndpoint {
+    let plain = |address: &str| DockerEndpoint { address: address.to_owned(), key: address.to_owned() };
     if let Some(host) = env.text("DOCKER_HOST") {
-        return host.to_owned();
+        return plain(host);
     }
     let folder = env.docker_config();
     let context = env.text("DOCKER_CONTEXT").map(str::to_owned).or_else(|| {
@@ -25,13 +35,13 @@ pub(super) fn docker_endpoint(env: &Environment) -> String {
         Some(config.get("currentContext")?.as_str()?.to_owned())
     });
     let Some(context) = context.filter(|context| !context.is_empty() && context != "default") else {
-        return DOCKER_SOCKET.to_owned();
+        return plain(DOCKER_SOCKET);
     };
     // Docker keeps a context in a folder that is named by the hash of its name.
     let id: String = Sha256::digest(&context).iter().map(|byte| format!("{byte:02x}")).collect();
     let meta = folder.and_then(|folder| json(&folder.join("contexts/meta").join(id).join("meta.json")));
     let host = meta.as_ref().and_then(|meta| meta.pointer("/Endpoints/docker/Host")?.as_str());
-    host.map_or_else(|| format!("context {context}"), str::to_owned)
+    DockerEndpoint { address: host.map_or_else(|| format!("context {context}"), str::to_owned), key: context }
 }
 
 /// Whether the builder can rewrite times in an image: every driver's but that of dockerd's own BuildKit.
@@ -44,7 +54,7 @@ pub(super) fn rewrites_timestamps(env: &Environment, builder: Option<&str>) -> b
     // What `docker buildx use` has chosen; it holds for one endpoint, or for all.
     let current = || {
         let current = json(&folder.join("current"))?;
-        let holds = current.get("Global")?.as_bool()? || current.get("Key")?.as_str()? == docker_endpoint(env);
+        let holds = current.get("Global")?.as_bool()? || current.get("Key")?.as_str()? == docker_endpoint(env).key;
         Some(current.get("Name")?.as_str()?.to_owned()).filter(|_| holds)
     };
     let builder = builder.map(str::to_owned).or_else(current).unwrap_or_default();

@@ -1,0 +1,371 @@
+//! Work at one layer: look for its image, build it, prove it; again where that may help.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::mpsc::UnboundedSender;
+use tokio::time::{Instant, sleep, sleep_until};
+use tokio_util::sync::CancellationToken;
+
+use super::compose::{Places, compose};
+use super::hooks::HookError;
+use super::scheduler::Scheduler;
+use super::staging::stage;
+use super::steps::Steps;
+use super::{Promote, Work, promotion};
+use crate::engine::{Solve, SolveError, Solved};
+use crate::event::{Action, Built, Failure, FailureKind, Kind, Origin, ProbeResult, StepStatus};
+use crate::model::{Digest, Layer, LayerName};
+use crate::plan::Step;
+use crate::publish::{self, Proof};
+use crate::registry::{self, Registry, RegistryError, RegistryErrorKind};
+
+/// How long is waited before another attempt; the last one holds for all further ones.
+const WAITS: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(4)];
+
+/// Work at one layer of a plan.
+pub(super) struct LayerWork<'a, R: Registry> {
+    pub work: &'a Work<'a, R>,
+    pub step: &'a Step,
+    /// The images of its parents: those of this run, and those that were there.
+    pub parents: BTreeMap<LayerName, Digest>,
+    pub tell: UnboundedSender<Kind>,
+    pub cancel: CancellationToken,
+    pub scheduler: &'a RefCell<Scheduler>,
+}
+
+/// Why work at a layer ended without a good image.
+pub(super) enum Stop {
+    Cancelled,
+    Failed {
+        failure: Box<Failure>,
+        /// Whether another attempt may succeed at once.
+        retryable: bool,
+    },
+}
+
+/// A layer with a good image.
+pub(super) struct Good {
+    pub built: Built,
+    /// Why its tags for people were not moved, where they were to be.
+    pub promotion: Option<publish::PromoteError>,
+}
+
+impl<R: Registry> LayerWork<'_, R> {
+    /// Works at the layer until it is good, has failed for good, or is cancelled.
+    pub async fn run(self) -> Result<Good, Stop> {
+        let mut attempt = 1;
+        let mut image = None;
+        loop {
+            let (layer, parents) = (self.step.layer.clone(), self.parents.clone());
+            self.tell(Kind::LayerStarted { layer, attempt, parents });
+            let failure = match self.attempt(&mut image).await {
+                Err(Stop::Failed { failure, retryable: true }) => failure,
+                ended => return ended,
+            };
+            let Some(next) = self.scheduler.borrow_mut().retry(&self.step.layer) else {
+                return Err(Stop::Failed { failure, retryable: true });
+            };
+            let wait = WAITS[(attempt as usize - 1).min(WAITS.len() - 1)];
+            let (layer, wait_ms) = (self.step.layer.clone(), millis(wait));
+            self.tell(Kind::Retrying { layer, attempt, reason: failure.message, wait_ms });
+            self.unless_cancelled(sleep(wait)).await?;
+            attempt = next;
+        }
+    }
+
+    /// One attempt; `image` is what an earlier one has got to.
+    async fn attempt(&self, image: &mut Option<Built>) -> Result<Good, Stop> {
+        let name = &self.step.layer;
+        let layer = self.work.snapshot.layer(name);
+        let layer = layer.ok_or_else(|| failed(FailureKind::Other, format!("there is no layer {name}")))?;
+        let mut steps = Steps::new(name.clone(), &self.work.snapshot.catalog.files, &layer.build.dockerfile);
+        let built = match image {
+            Some(built) => built.clone(),
+            None => {
+                let mut built = self.image(layer, &mut steps).await?;
+                let size = registry::compressed_size(self.work.registry, &self.step.image, Some(&built.digest));
+                // It is for people to know; nothing depends on it.
+                built.size = self.unless_cancelled(size).await?.ok();
+                *image = Some(built.clone());
+                self.tell(Kind::LayerBuilt { layer: name.clone(), built: built.clone() });
+                if built.origin == Origin::Built {
+                    self.after_build(layer, &mut steps).await?;
+                }
+                built
+            }
+        };
+        self.prove(&built.digest, &steps).await?;
+        let promotion = match self.work.settings.promote {
+            Promote::Each if promotion::is_selected(self.step) => {
+                let moving = promotion::promote(self.work, name, &self.step.image, &built.digest, &self.tell);
+                self.unless_cancelled(moving).await?.err()
+            }
+            _ => None,
+        };
+        Ok(Good { built, promotion })
+    }
+
+    /// The layer's image: the one that is there, or the one that is built.
+    async fn image(&self, layer: &Layer, steps: &mut Steps) -> Result<Built, Stop> {
+        let before = self.look_up().await?;
+        let found = |digest, origin| Built { digest, origin, size: None, steps_run: 0, steps_cached: 0 };
+        match (before, self.step.action) {
+            (Some(digest), Action::Prove) => Ok(found(digest, Origin::Present)),
+            (None, Action::Prove) => {
+                let message = format!("{} was there when the run was planned, and is gone", self.step.image);
+                Err(failed(FailureKind::Registry, message))
+            }
+            (Some(digest), Action::Build) if !self.step.forced => Ok(found(digest, Origin::Found)),
+            (before, Action::Build) => match self.build(layer, steps).await {
+                Ok(solved) => self.agree(solved).await,
+                Err(Stop::Cancelled) => Err(Stop::Cancelled),
+                Err(Stop::Failed { failure, retryable }) => {
+                    // The push may have been good although the build was not; or somebody else has pushed meanwhile.
+                    match self.look_up().await {
+                        Ok(Some(digest)) if before.as_ref() != Some(&digest) => {
+                            let message =
+                                format!("the registry has the image although its build failed: {}", failure.message);
+                            self.tell(Kind::Warning { layer: Some(layer.name.clone()), message });
+                            Ok(found(digest, Origin::Found))
+                        }
+                        _ => Err(Stop::Failed { failure, retryable }),
+                    }
+                }
+            },
+        }
+    }
+
+    /// The image that the tag stands for once the build is done. Another lamina may have pushed its own at the same
+    /// time; both take the one that the registry has.
+    async fn agree(&self, solved: Solved) -> Result<Built, Stop> {
+        let Some(digest) = self.look_up().await? else {
+            let message = format!("{} was pushed, and the registry does not have it", self.step.image);
+            return Err(failed(FailureKind::Registry, message));
+        };
+        let origin = if solved.digest.as_ref() == Some(&digest) { Origin::Built } else { Origin::Found };
+        let Solved { steps_run, steps_cached, .. } = solved;
+        Ok(Built { digest, origin, size: None, steps_run, steps_cached })
+    }
+
+    async fn build(&self, layer: &Layer, steps: &mut Steps) -> Result<Solved, Stop> {
+        let work = self.work;
+        let minutes = layer.build.resources.time_budget_min;
+        let deadline = Instant::now().checked_add(Duration::from_secs(minutes.saturating_mul(60)));
+        for hook in &layer.hooks.before_build {
+            let ran = self.in_time(deadline, minutes, async |cancel: &CancellationToken| {
+                self.hook(layer, hook, steps, cancel).await
+            });
+            ran.await?;
+        }
+        if let Some(parent) = self.missing_parent(layer) {
+            return Err(failed(FailureKind::Other, format!("the image of {parent} is not known")));
+        }
+        let (snapshot, name) = (Arc::clone(&work.snapshot), layer.name.clone());
+        // Files are copied beside the other layers' work.
+        let staging = tokio::task::spawn_blocking(move || stage(&snapshot, &name));
+        let staged = match self.unless_cancelled(staging).await? {
+            Ok(staged) => staged.map_err(|error| {
+                let hints = error.hint().map(str::to_owned).into_iter().collect();
+                stopped(Failure { kind: error.kind(), message: error.to_string(), hints, step: None, log: None })
+            })?,
+            Err(error) => return Err(failed(FailureKind::Other, format!("its files can't be copied: {error}"))),
+        };
+        let places = Places {
+            dockerfile: staged.dockerfile.clone(),
+            context: staged.context.clone(),
+            contexts: staged.contexts.clone(),
+        };
+        let how = (work.settings.cache, work.settings.source_date_epoch);
+        let solve = compose(&work.snapshot, self.step, layer, &self.parents, places, work.secrets, how);
+        let solve = solve.ok_or_else(|| failed(FailureKind::Other, format!("{} can't be built", layer.name)))?;
+        steps.begin_build();
+        self.in_time(deadline, minutes, async |cancel: &CancellationToken| self.solve(&solve, steps, cancel).await)
+            .await
+    }
+
+    async fn solve(&self, solve: &Solve, steps: &mut Steps, cancel: &CancellationToken) -> Result<Solved, Stop> {
+        let engine = self.work.engine;
+        let engine = engine.ok_or_else(|| failed(FailureKind::Engine, "there is no engine".to_owned()))?;
+        let tell = self.tell.clone();
+        // Who reads has gone when the run was given up.
+        let solved = engine.solve(solve, &mut |progress| drop(tell.send(steps.progress(progress))), cancel).await;
+        solved.map_err(|error| self.stop(error, steps))
+    }
+
+    /// A command before or after the build, as a step of its own.
+    async fn hook(
+        &self,
+        layer: &Layer,
+        command: &[String],
+        steps: &mut Steps,
+        cancel: &CancellationToken,
+    ) -> Result<(), Stop> {
+        let (step, started) = steps.hook(format!("[hook] {}", command.join(" ")));
+        self.tell(started);
+        let begun = Instant::now();
+        let folder = layer.build.dockerfile.parent().unwrap_or_default();
+        let hooks = &self.work.settings.hooks;
+        let ran = hooks
+            .run(command, Path::new(folder.as_str()), cancel, |line| self.tell(steps.output(step, false, line)))
+            .await;
+        let (status, error) = match &ran {
+            Ok(()) => (StepStatus::Done, None),
+            Err(HookError::Cancelled) => (StepStatus::Cancelled, None),
+            Err(error) => (StepStatus::Failed, Some(error.to_string())),
+        };
+        let (layer, ms) = (layer.name.clone(), millis(begun.elapsed()));
+        self.tell(Kind::StepFinished { layer, step, status, ms, error });
+        ran.map_err(|error| {
+            let code = match error {
+                HookError::Cancelled => return Stop::Cancelled,
+                HookError::Failed { code } => code,
+                HookError::NotRun(_) => None,
+            };
+            stopped(Failure {
+                kind: FailureKind::Hook,
+                message: format!("the hook `{}` failed: {error}", command.join(" ")),
+                hints: Vec::new(),
+                step: steps.step(step, code),
+                log: None,
+            })
+        })
+    }
+
+    /// What goes wrong after a build does not undo it.
+    async fn after_build(&self, layer: &Layer, steps: &mut Steps) -> Result<(), Stop> {
+        for hook in &layer.hooks.after_build {
+            match self.hook(layer, hook, steps, &self.cancel).await {
+                Err(Stop::Failed { failure, .. }) => {
+                    self.tell(Kind::Warning { layer: Some(layer.name.clone()), message: failure.message });
+                }
+                ended => ended?,
+            }
+        }
+        Ok(())
+    }
+
+    async fn prove(&self, digest: &Digest, steps: &Steps) -> Result<(), Stop> {
+        let (work, image) = (self.work, &self.step.image);
+        let Some(probes) = work.snapshot.probes(&self.step.layer).filter(|probes| !probes.is_empty()) else {
+            return Ok(());
+        };
+        let registry_failed = |error: RegistryError| failed(FailureKind::Registry, error.to_string());
+        let known = publish::is_proven(work.registry, image, digest);
+        let proved = |probes: usize| Kind::Proved {
+            layer: self.step.layer.clone(),
+            digest: digest.clone(),
+            probes: u32::try_from(probes).unwrap_or(u32::MAX),
+        };
+        if self.unless_cancelled(known).await?.map_err(registry_failed)? {
+            let count = (probes.tools.len() + probes.artifacts.len()) * probes.platforms.len();
+            self.tell(proved(count));
+            return Ok(());
+        }
+        let engine = work.engine.ok_or_else(|| failed(FailureKind::Engine, "there is no engine".to_owned()))?;
+        let (tell, layer) = (self.tell.clone(), self.step.layer.clone());
+        let mut found = |probe: ProbeResult| drop(tell.send(Kind::Probed { layer: layer.clone(), probe }));
+        let verdict = publish::prove(engine, image, digest, &probes, &mut found, &self.cancel).await;
+        let verdict = verdict.map_err(|error| self.stop(SolveError { step: None, ..error }, steps))?;
+        if !verdict.is_good() {
+            return Err(stopped(unproven(&verdict)));
+        }
+        let count = verdict.results.len();
+        let (layer, fingerprint) = (self.step.layer.clone(), self.step.fingerprint);
+        let proof = Proof::new(layer, fingerprint, digest.clone(), work.clock.now(), verdict.results);
+        let recorded = publish::record(work.registry, image, &proof);
+        self.unless_cancelled(recorded).await?.map_err(registry_failed)?;
+        self.tell(proved(count));
+        Ok(())
+    }
+
+    /// What the layer's tag stands for, from the very bytes: it becomes the base of other layers.
+    async fn look_up(&self) -> Result<Option<Digest>, Stop> {
+        match self.unless_cancelled(self.work.registry.raw(&self.step.image, None)).await? {
+            Ok(raw) => Ok(Some(raw.digest)),
+            Err(RegistryError { kind: RegistryErrorKind::NotFound { .. }, .. }) => Ok(None),
+            Err(error) => Err(failed(FailureKind::Registry, error.to_string())),
+        }
+    }
+
+    fn missing_parent<'l>(&self, layer: &'l Layer) -> Option<&'l LayerName> {
+        layer.edges().filter_map(|edge| edge.base.as_layer()).find(|parent| !self.parents.contains_key(*parent))
+    }
+
+    /// Runs work that is to be done by a moment: then it is asked to end, and waited for.
+    async fn in_time<T>(
+        &self,
+        deadline: Option<Instant>,
+        minutes: u64,
+        work: impl AsyncFnOnce(&CancellationToken) -> Result<T, Stop>,
+    ) -> Result<T, Stop> {
+        let cancel = self.cancel.child_token();
+        let mut work = std::pin::pin!(work(&cancel));
+        let late = async {
+            match deadline {
+                Some(deadline) => sleep_until(deadline).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            ended = &mut work => return ended,
+            () = late => cancel.cancel(),
+        }
+        match work.await {
+            // It was done at the last moment.
+            Ok(done) => Ok(done),
+            Err(_) if self.cancel.is_cancelled() => Err(Stop::Cancelled),
+            Err(_) => {
+                let message = format!("it was not done in its time of {minutes} min");
+                let hints = vec!["`build.resources.time_budget_min` says how long it may take".to_owned()];
+                Err(stopped(Failure { kind: FailureKind::TimedOut, message, hints, step: None, log: None }))
+            }
+        }
+    }
+
+    /// Waits for something that may be dropped at any moment.
+    async fn unless_cancelled<T>(&self, work: impl Future<Output = T>) -> Result<T, Stop> {
+        self.cancel.run_until_cancelled(work).await.ok_or(Stop::Cancelled)
+    }
+
+    fn stop(&self, error: SolveError, steps: &Steps) -> Stop {
+        if error.cancelled {
+            return Stop::Cancelled;
+        }
+        let retryable = error.retryable;
+        Stop::Failed { failure: Box::new(steps.failure(error)), retryable }
+    }
+
+    fn tell(&self, kind: Kind) {
+        // Who reads has gone when the run was given up.
+        let _ = self.tell.send(kind);
+    }
+}
+
+fn failed(kind: FailureKind, message: String) -> Stop {
+    stopped(Failure { kind, message, hints: Vec::new(), step: None, log: None })
+}
+
+fn stopped(failure: Failure) -> Stop {
+    Stop::Failed { failure: Box::new(failure), retryable: false }
+}
+
+/// Why an image is not good.
+fn unproven(verdict: &publish::Verdict) -> Failure {
+    let wrong: Vec<&ProbeResult> = verdict.wrong().collect();
+    let one = |probe: &&ProbeResult| format!("{}: {}", probe.what, probe.wrong.as_deref().unwrap_or_default());
+    let first = wrong.first().map(one).unwrap_or_default();
+    let message = match wrong.len() {
+        1 => format!("a probe failed: {first}"),
+        count => format!("{count} of {} probes failed: {first}", verdict.results.len()),
+    };
+    Failure { kind: FailureKind::Proof, message, hints: Vec::new(), step: None, log: None }
+}
+
+/// A duration in whole milliseconds.
+pub(super) fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,203 @@
+//! What a build is sent: exactly the files that were fingerprinted, in a private folder of their own.
+//!
+//! So what is hashed is what is built: a file that has changed meanwhile ends the build, one that has come since is not
+//! seen, and what `.dockerignore` leaves out is not there. Modes are those that were hashed, and every file is of one
+//! moment, so that neither checkout nor machine goes into an image.
+
+use std::collections::BTreeMap;
+use std::fs::{self, DirBuilder, File, Permissions};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt, symlink};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{AtFlags, CWD, Timespec, Timestamps};
+use tempfile::TempDir;
+
+use crate::event::FailureKind;
+use crate::fingerprint::{ContextFile, FileMode, MAX_CONTEXT};
+use crate::model::{LayerName, RelPath};
+use crate::snapshot::Snapshot;
+use crate::tree::{Files, TreeError, sha256};
+
+/// When every staged file was changed last: the first moment that ZIP archives can name, in seconds since 1970.
+pub const MTIME: i64 = 315_532_800;
+
+/// The files of a build, in a folder that only this user may look into. It goes with this value.
+#[derive(Debug)]
+pub struct Staged {
+    /// The Dockerfile; it lies outside of the context.
+    pub dockerfile: PathBuf,
+    /// The build context's folder.
+    pub context: PathBuf,
+    /// The folders of further contexts by name.
+    pub contexts: BTreeMap<String, PathBuf>,
+    _folder: TempDir,
+}
+
+/// Why a build can't be sent its files.
+#[derive(Debug, thiserror::Error)]
+pub enum StageError {
+    /// A file is not what was fingerprinted.
+    #[error("{0} has changed since lamina read it")]
+    Moved(RelPath),
+    /// A file can't be copied.
+    #[error("{what} can't be copied to {}: {source}", to.display())]
+    Io {
+        /// The file, relative to the catalog's root.
+        what: RelPath,
+        /// The folder that it was to be copied into.
+        to: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The layer's inputs are not known.
+    #[error("{0} has no fingerprint")]
+    NoInputs(LayerName),
+}
+
+impl StageError {
+    /// What kind of failure of the layer it is.
+    pub fn kind(&self) -> FailureKind {
+        match self {
+            StageError::Moved(_) => FailureKind::Moved,
+            StageError::Io { source, .. } if source.kind() == io::ErrorKind::StorageFull => FailureKind::Resources,
+            StageError::Io { .. } | StageError::NoInputs(_) => FailureKind::Other,
+        }
+    }
+
+    /// What to do about it.
+    pub fn hint(&self) -> Option<&'static str> {
+        match self.kind() {
+            FailureKind::Moved => Some("run the command again: it builds the files as they are then"),
+            FailureKind::Resources => Some("TMPDIR names the folder that is used"),
+            _ => None,
+        }
+    }
+}
+
+/// Copies the files of a layer's build into a folder below the system's temporary one.
+///
+/// # Errors
+/// When a file is not what was fingerprinted, or can't be copied.
+pub fn stage(snapshot: &Snapshot, layer: &LayerName) -> Result<Staged, StageError> {
+    let no_inputs = || StageError::NoInputs(layer.clone());
+    let inputs = snapshot.fingerprints().inputs(layer).ok_or_else(no_inputs)?;
+    let files = &snapshot.catalog.files;
+    let system = std::env::temp_dir();
+    let io_error = |source| StageError::Io { what: inputs.context_folder.clone(), to: system.clone(), source };
+    let folder = tempfile::Builder::new()
+        .prefix("lamina-")
+        .permissions(Permissions::from_mode(0o700))
+        .tempdir_in(&system)
+        .map_err(io_error)?;
+    let dockerfile = stage_dockerfile(files, &inputs.dockerfile, &folder.path().join("dockerfile"))?;
+    let context = folder.path().join("context");
+    copy_all(files, &inputs.context_folder, &inputs.context, &context)?;
+    let mut contexts = BTreeMap::new();
+    for (number, (name, named)) in inputs.contexts.iter().enumerate() {
+        // A name may be any text, an image's for example.
+        let to = folder.path().join(format!("context-{number}"));
+        copy_all(files, &named.folder, &named.files, &to)?;
+        contexts.insert(name.clone(), to);
+    }
+    Ok(Staged { dockerfile, context, contexts, _folder: folder })
+}
+
+/// Writes the Dockerfile as it was read when it was hashed.
+fn stage_dockerfile(files: &Files, path: &RelPath, to: &Path) -> Result<PathBuf, StageError> {
+    let file = files.require(path).map_err(|_| StageError::Moved(path.clone()))?;
+    let io_error = |source| StageError::Io { what: path.clone(), to: to.to_owned(), source };
+    make_folder(to).map_err(io_error)?;
+    let dockerfile = to.join(path.file_name());
+    fs::write(&dockerfile, file.text.as_bytes()).map_err(io_error)?;
+    set_times(&dockerfile).and_then(|()| set_times(to)).map_err(io_error)?;
+    Ok(dockerfile)
+}
+
+/// Copies files of a folder of the catalog, each if it is still what its hash says.
+fn copy_all(
+    files: &Files,
+    from: &RelPath,
+    context: &BTreeMap<String, ContextFile>,
+    to: &Path,
+) -> Result<(), StageError> {
+    let root = |source| StageError::Io { what: from.clone(), to: to.to_owned(), source };
+    make_folder(to).map_err(root)?;
+    let mut left = MAX_CONTEXT;
+    for (path, file) in context {
+        let what = from.join(path).unwrap_or_default();
+        let target = to.join(path);
+        let io_error = |source| StageError::Io { what: what.clone(), to: to.to_owned(), source };
+        let folder = target.parent().unwrap_or(to);
+        make_folder(folder).map_err(io_error)?;
+        let hash = match file.mode {
+            FileMode::Link => {
+                let link = files.tree().link(&what).map_err(|error| stage_error(error, to))?;
+                symlink(os_str(&link), &target).map_err(io_error)?;
+                sha256(&link)
+            }
+            FileMode::File | FileMode::Executable => {
+                let mut copy = File::create_new(&target).map_err(io_error)?;
+                let hashed = files.tree().copy(&what, left, &mut copy).map_err(|error| stage_error(error, to))?;
+                left = left.saturating_sub(hashed.length);
+                let mode = if file.mode == FileMode::Executable { 0o755 } else { 0o644 };
+                copy.set_permissions(Permissions::from_mode(mode)).map_err(io_error)?;
+                if hashed.executable != (file.mode == FileMode::Executable) {
+                    return Err(StageError::Moved(what));
+                }
+                hashed.hash
+            }
+        };
+        if hash != file.hash {
+            return Err(StageError::Moved(what));
+        }
+        set_times(&target).map_err(io_error)?;
+    }
+    set_folder_times(to).map_err(root)
+}
+
+/// A link's target, byte by byte.
+fn os_str(bytes: &[u8]) -> &std::ffi::OsStr {
+    std::os::unix::ffi::OsStrExt::from_bytes(bytes)
+}
+
+fn stage_error(error: TreeError, to: &Path) -> StageError {
+    match error {
+        TreeError::Io { path, source } => StageError::Io { what: path, to: to.to_owned(), source },
+        // Whatever it is now, it was a file or a link of its size when it was hashed.
+        TreeError::Missing(path)
+        | TreeError::NotAFile(path)
+        | TreeError::Linked(path)
+        | TreeError::Name(path)
+        | TreeError::TooLarge { path, .. } => StageError::Moved(path),
+    }
+}
+
+/// Makes a folder, and those above it, of one mode whatever the umask takes away.
+fn make_folder(folder: &Path) -> io::Result<()> {
+    if folder.is_dir() {
+        return Ok(());
+    }
+    if let Some(parent) = folder.parent() {
+        make_folder(parent)?;
+    }
+    DirBuilder::new().mode(0o755).create(folder)?;
+    fs::set_permissions(folder, Permissions::from_mode(0o755))
+}
+
+fn set_times(path: &Path) -> io::Result<()> {
+    let time = Timespec { tv_sec: MTIME, tv_nsec: 0 };
+    let times = Timestamps { last_access: time, last_modification: time };
+    Ok(rustix::fs::utimensat(CWD, path, &times, AtFlags::SYMLINK_NOFOLLOW)?)
+}
+
+/// Sets the times of all folders, the innermost first: what is put into a folder changes its time.
+fn set_folder_times(folder: &Path) -> io::Result<()> {
+    for member in fs::read_dir(folder)? {
+        let member = member?;
+        if member.file_type()?.is_dir() {
+            set_folder_times(&member.path())?;
+        }
+    }
+    set_times(folder)
+}
