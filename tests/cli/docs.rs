@@ -8,7 +8,7 @@ use lamina::diag::Code;
 
 use crate::workshop::{RUST, Workshop};
 
-const COMMANDS: [&str; 19] = [
+const COMMANDS: [&str; 20] = [
     "cascade",
     "why",
     "validate",
@@ -16,6 +16,7 @@ const COMMANDS: [&str; 19] = [
     "lock",
     "outdated",
     "update",
+    "build",
     "report",
     "replay",
     "list",
