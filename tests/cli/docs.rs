@@ -8,9 +8,11 @@ use lamina::diag::Code;
 
 use crate::workshop::{RUST, Workshop};
 
-const COMMANDS: [&str; 19] = [
+const COMMANDS: [&str; 22] = [
     "cascade",
     "why",
+    "plan",
+    "status",
     "validate",
     "verify",
     "explain",
