@@ -105,6 +105,11 @@ impl<'a> Context<'a> {
         &self.root
     }
 
+    /// lamina's own program.
+    pub fn program(&self) -> &Path {
+        &self.options.worker.program
+    }
+
     /// The current folder.
     pub fn folder(&self) -> &Path {
         &self.folder

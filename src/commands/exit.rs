@@ -19,11 +19,17 @@ pub enum Exit {
     Unknown,
     /// A registry can't be asked, or its answer can't be trusted.
     Registry,
+    /// A layer could not be built or proven.
+    Build,
+    /// There is no engine to build with: its client is missing or too old, or it can't be reached.
+    Engine,
+    /// The run was ended by a signal.
+    Interrupted,
 }
 
 impl Exit {
     /// All codes with what they mean, as the help and the reference say it.
-    pub const ALL: [(Exit, &'static str); 7] = [
+    pub const ALL: [(Exit, &'static str); 10] = [
         (Exit::Success, "success; also when nothing is affected"),
         (Exit::Failure, "failure: a file can't be read, a program is missing, the disk is full"),
         (Exit::Usage, "the command line is wrong, or names a layer, a check or a code that does not exist"),
@@ -31,6 +37,9 @@ impl Exit {
         (Exit::Affected, "something is affected or outdated, and --exit-code was given"),
         (Exit::Unknown, "a change can't be judged: an unclaimed path, or a revision that can't be read or evaluated"),
         (Exit::Registry, "a registry can't be asked, or its answer can't be trusted"),
+        (Exit::Build, "a layer could not be built or proven"),
+        (Exit::Engine, "there is no engine to build with: its client is missing or too old, or it can't be reached"),
+        (Exit::Interrupted, "the run was ended by a signal: Ctrl-C, SIGTERM or SIGHUP"),
     ];
 
     /// The number.
@@ -43,6 +52,9 @@ impl Exit {
             Exit::Affected => 4,
             Exit::Unknown => 5,
             Exit::Registry => 6,
+            Exit::Build => 7,
+            Exit::Engine => 8,
+            Exit::Interrupted => 130,
         }
     }
 }

@@ -2,10 +2,12 @@
 
 mod adr;
 mod axioms;
+mod build;
 mod cascade;
 mod changes;
 mod completions;
 mod context;
+mod engine;
 mod error;
 pub mod exit;
 mod explain;
@@ -103,6 +105,7 @@ enum Command {
     Cascade(cascade::Args),
     Why(why::Args),
     Plan(plan::Args),
+    Build(build::Args),
     Status(status::Args),
     Validate(validate::Args),
     Lock(lock::Args),
@@ -201,6 +204,7 @@ fn dispatch(context: &Context<'_>, command: &Command) -> Result<Exit, CommandErr
         Command::Cascade(args) => cascade::run(context, args),
         Command::Why(args) => why::run(context, args),
         Command::Plan(args) => plan::run(context, args),
+        Command::Build(args) => build::run(context, args),
         Command::Status(args) => status::run(context, args),
         Command::Validate(args) => validate::run(context, args),
         Command::Lock(args) => lock::run(context, args),

@@ -73,8 +73,6 @@ impl PlanArgs {
 ///
 /// # Errors
 /// When the file holds no plan, or the catalog has moved.
-// `lamina build --plan` is its only caller.
-#[allow(dead_code)]
 pub fn saved(context: &Context<'_>, file: &Path) -> Result<Planned, CommandError> {
     let name = file.display();
     let refused =

@@ -235,6 +235,26 @@ fn missing(all: &[Missing]) -> String {
     format!("missing: {}", all.iter().map(line).collect::<Vec<_>>().join("; "))
 }
 
+impl GivenSecret {
+    /// With the path of a file from this folder on.
+    #[must_use]
+    pub fn below(self, folder: &Path) -> Self {
+        let source = match self.source {
+            SecretSource::File(path) => SecretSource::File(folder.join(path)),
+            source => source,
+        };
+        Self { source, ..self }
+    }
+}
+
+impl GivenSsh {
+    /// With its path from this folder on.
+    #[must_use]
+    pub fn below(self, folder: &Path) -> Self {
+        Self { path: self.path.map(|path| folder.join(path)), ..self }
+    }
+}
+
 impl FromStr for GivenSecret {
     type Err = GivenError;
 

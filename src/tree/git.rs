@@ -259,6 +259,18 @@ pub fn staged(root: &Path) -> Result<Vec<u8>, RevisionError> {
     Ok(process::output(command)?)
 }
 
+/// The commit that a folder is at, where it is in a repository and nothing in the repository differs from it.
+pub fn clean_revision(folder: &Path) -> Option<String> {
+    let run = |args: &[&str]| {
+        let mut command = process::git(folder);
+        command.args(args);
+        process::output(command).ok()
+    };
+    let is_clean = run(&["status", "--porcelain"])?.is_empty();
+    let commit = String::from_utf8(run(&["rev-parse", "HEAD"])?).ok()?;
+    is_clean.then(|| commit.trim().to_owned())
+}
+
 /// Branches and tags, each with what it is; at most so many, in git's order.
 ///
 /// # Errors

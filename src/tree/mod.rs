@@ -15,7 +15,7 @@ use sha2::{Digest as _, Sha256};
 
 pub use edited::EditedTree;
 pub use files::{Files, MAX_TEXT, TextFile, finding};
-pub use git::{GitTree, RevisionError, references, repository, staged};
+pub use git::{GitTree, RevisionError, clean_revision, references, repository, staged};
 pub use ignore::Ignore;
 pub use work::WorkTree;
 
