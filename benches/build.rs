@@ -191,6 +191,8 @@ impl Bench {
                 command.args([
                     "build",
                     "--all",
+                    // As bake, which writes no cache to the registry unless it is told to.
+                    "--cache=none",
                     "--client",
                     if engine == Engine::Docker { "buildx" } else { "buildctl" },
                 ]);
