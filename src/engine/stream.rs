@@ -189,7 +189,7 @@ impl State {
     }
 
     fn ended(&mut self, vertex: Vertex, progress: &mut dyn FnMut(Progress)) {
-        let error = vertex.error.as_deref().filter(|error| !error.is_empty()).map(bounded);
+        let error = vertex.error.as_deref().filter(|error| !error.is_empty()).map(ends);
         if vertex.completed.is_none() && error.is_none() {
             return;
         }
@@ -296,7 +296,8 @@ fn is_cancelled(error: &str) -> bool {
 /// Whether a step's error lets no build fail, and what is to be said about it then. A cache that is not there is the
 /// ordinary case before the first build.
 fn harmless(name: &str, error: &str) -> Option<Option<String>> {
-    let missing = ["not found", "404", "manifest unknown", "name unknown"].iter().any(|text| error.contains(text));
+    let missing =
+        ["not found", "404 Not Found", "manifest unknown", "name unknown"].iter().any(|text| error.contains(text));
     if name.starts_with("importing cache manifest from ") {
         return Some((!missing && !is_cancelled(error)).then(|| format!("the layer cache can't be read: {error}")));
     }
@@ -319,4 +320,14 @@ fn bounded(text: &str) -> String {
         Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
         None => text.to_owned(),
     }
+}
+
+/// An error of a bearable length: it begins with the command that failed, which may be long, and ends with how.
+fn ends(text: &str) -> String {
+    let all = text.chars().count();
+    if all <= MAX_TEXT {
+        return text.to_owned();
+    }
+    let begin = text.chars().take(MAX_TEXT / 2);
+    begin.chain(['…']).chain(text.chars().skip(all - MAX_TEXT / 2)).collect()
 }

@@ -8,10 +8,13 @@ use lamina::diag::Code;
 
 use crate::workshop::{RUST, Workshop};
 
-const COMMANDS: [&str; 20] = [
+const COMMANDS: [&str; 23] = [
     "cascade",
     "why",
+    "plan",
+    "status",
     "validate",
+    "verify",
     "explain",
     "lock",
     "outdated",

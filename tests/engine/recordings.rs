@@ -310,6 +310,13 @@ fn bounds() {
     let many: String = (0..10_100).map(vertex).collect();
     assert_eq!(read([many.as_bytes()]).1.steps, 10_000);
 
+    // Long commands stand before how they ended.
+    let error = format!("process \"{long}\" did not complete successfully: exit code: 9");
+    let vertex = serde_json::json!({"digest": "b", "name": format!("[1/1] RUN {long}"), "error": error});
+    let (_, seen) = read([serde_json::json!({"vertexes": [vertex]}).to_string().as_bytes()]);
+    let error = judge(&Ending { code: Some(1), ..Ending::default() }, seen).unwrap_err();
+    assert_eq!((error.exit_code, error.message.len() < 200), (Some(9), true), "{error:?}");
+
     let tail: String = (0..1000).map(|n| format!("line {n}\n")).collect();
     let (_, seen) = read([tail.as_bytes()]);
     assert_eq!((seen.tail.len(), seen.tail[199].as_str()), (200, "line 999"));

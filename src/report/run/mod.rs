@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-pub use text::{Style, list, not_run, text};
+pub use text::{Style, list, not_run, probe, text};
 
 use crate::event::{
     Built, CancelReason, Event, Kind, Outcome, PlannedLayer, ProbeResult, Reader, RunId, RunOutcome, SkippedLayer,
