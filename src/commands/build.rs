@@ -246,7 +246,7 @@ fn started(snapshot: &Snapshot, plan: &Plan, engine: Option<&About>, jobs: usize
         namespace: config.map(|config| config.namespace.clone()).unwrap_or_default(),
         jobs: u32::try_from(jobs).unwrap_or(u32::MAX),
         engine: engine
-            .map(|about| format!("{} {}, {}", about.client, about.version, about.endpoint))
+            .map(|about| format!("{} {} at {}", about.client, about.version, about.endpoint))
             .unwrap_or_default(),
         layers: plan.steps.iter().map(layer).collect(),
         skipped: plan.skipped.iter().map(skipped).collect(),

@@ -49,11 +49,18 @@ impl Daemon {
             return None;
         };
         let mut daemon = Self { child, address };
+        let mut has_ended = false;
         until("buildkitd listens", || {
-            assert!(daemon.child.try_wait().unwrap().is_none(), "{}", fs::read_to_string(folder.join("log")).unwrap());
+            // It wants rights that not everybody has.
+            has_ended = daemon.child.try_wait().unwrap().is_some();
             let workers = Command::new("buildctl").args(["--addr", &daemon.address, "debug", "workers"]).output();
-            workers.is_ok_and(|output| output.status.success())
+            has_ended || workers.is_ok_and(|output| output.status.success())
         });
+        if has_ended {
+            let log = fs::read_to_string(folder.join("log")).unwrap();
+            eprintln!("{test} is skipped: buildkitd does not start: {log}");
+            return None;
+        }
         Some(daemon)
     }
 }
@@ -66,8 +73,8 @@ impl Drop for Daemon {
 }
 
 #[test]
-fn an_engine_that_is_killed_fails_the_layer_after_further_attempts() {
-    let test = "an_engine_that_is_killed_fails_the_layer_after_further_attempts";
+fn an_engine_that_goes_fails_the_layer_after_another_attempt() {
+    let test = "an_engine_that_goes_fails_the_layer_after_another_attempt";
     let Some(mut shop) = Shop::new(test) else { return };
     // A step of a killed daemon lives on, so it is a short one.
     let word = format!("20.{}", std::process::id());
@@ -85,7 +92,7 @@ fn an_engine_that_is_killed_fails_the_layer_after_further_attempts() {
     assert_eq!(ran.code, Some(8), "{ran:?}");
     let report: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
     let slow = layer(&report, "slow");
-    assert_eq!((slow["failure"]["kind"].as_str(), slow["attempts"].as_u64()), (Some("engine"), Some(3)), "{slow:#}");
+    assert_eq!((slow["failure"]["kind"].as_str(), slow["attempts"].as_u64()), (Some("engine"), Some(2)), "{slow:#}");
     assert_eq!(layer(&report, "good")["outcome"], "succeeded");
     // The step of the dead engine ends by itself.
     until("the step is gone", || !runs(&word));

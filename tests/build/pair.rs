@@ -18,15 +18,17 @@ fn two_at_once_agree_on_the_images() {
         assert_eq!(ran.code, Some(0), "{ran:?}");
         serde_json::from_str::<Value>(&ran.stdout).unwrap()
     });
+    // Each may have pushed in the very moment when the other did; then one of the images has the tag, and both are good.
     for name in ["base", "top"] {
-        let [one, other] = reports.each_ref().map(|report| layer(report, name));
-        assert_eq!(one["digest"], other["digest"], "{one:#}\n{other:#}");
-        let tag = one["image"].as_str().unwrap().rsplit_once(':').unwrap().1;
-        assert_eq!(one["digest"].as_str().map(str::to_owned), shop.digest(name, tag));
+        let both = reports.each_ref().map(|report| layer(report, name)["digest"].as_str().map(str::to_owned));
+        let tag = layer(&reports[0], name)["image"].as_str().unwrap().rsplit_once(':').unwrap().1.to_owned();
+        assert!(both.contains(&shop.digest(name, &tag)), "{both:?}");
     }
-    assert_eq!(layer(&reports[0], "top")["digest"].as_str().map(str::to_owned), shop.digest("top", "latest"));
+    let tops = reports.each_ref().map(|report| layer(report, "top")["digest"].as_str().map(str::to_owned));
+    assert!(tops.contains(&shop.digest("top", "latest")), "{tops:?}");
     let (code, report) = shop.build(&["--all"]);
     assert_eq!((code, &report["totals"]["up_to_date"]), (Some(0), &Value::from(2)), "{report:#}");
+    assert_eq!(shop.digest("top", "latest").as_deref(), layer(&report, "top")["digest"].as_str());
 }
 
 #[test]

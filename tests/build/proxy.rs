@@ -67,6 +67,11 @@ fn serve(
     decide: &dyn Fn(&str, &str) -> Do,
 ) -> Option<()> {
     let mut from_client = BufReader::new(client);
+    // Engines try TLS first, and go on without it when what answers is HTTP.
+    if from_client.fill_buf().ok()?.first() == Some(&0x16) {
+        let mut client = client;
+        return client.write_all(b"HTTP/1.0 400 Bad Request\r\n\r\nthis is plain HTTP\n").ok();
+    }
     let head = head(&mut from_client)?;
     let mut words = head.split(' ');
     let (method, path) = (words.next()?, words.next()?);

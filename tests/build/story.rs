@@ -30,7 +30,12 @@ fn a_catalog_is_built_then_left_alone_then_built_where_it_changed() {
     let Some(mut shop) = Shop::new("a_catalog_is_built_then_left_alone_then_built_where_it_changed") else { return };
     shop.layer("base", "", "RUN echo base 1 > /base", &tool("base"))
         .layer("left", "base", "RUN cat /base && echo left 1 > /left", &tool("left"))
-        .layer("right", "base", "RUN cat /base && echo right 1 > /right", "artifact_paths = [{ path = \"/right\" }],")
+        .layer(
+            "right",
+            "base",
+            "RUN cat /base && echo right 1 > /right",
+            "artifact_paths = [{ path = \"/right\" }],\n  tags = [],",
+        )
         .layer("top", "left", "RUN cat /base /left", "tags = [\"latest\"],")
         .lock();
 
