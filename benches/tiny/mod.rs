@@ -61,7 +61,7 @@ impl Tiny {
             let workflow = format!(
                 "let {{ Workflow, .. }} = import \"../../schemas/workflow.ncl\" in\n{{\n  layer = \"{name}\",\n  \
                  class = 'toolchain,\n  summary = \"A tiny layer\",\n  build_base = {base},\n  \
-                 runtime_base = {base},\n}} | Workflow\n"
+                 runtime_base = {base},\n  tags = [],\n}} | Workflow\n"
             );
             tiny.file(&format!("layers/{name}/workflow.ncl"), &workflow)?;
             let dockerfile = format!(
