@@ -71,6 +71,7 @@ pub async fn attest(registry: &impl Registry, provenance: &Provenance<'_>) -> Re
             ("org.opencontainers.image.created", provenance.finished.to_string()),
         ]
         .into(),
+        replaces: false,
     };
     artifact::push(registry, &manifest, &place, document).await.map(Some)
 }
