@@ -70,7 +70,7 @@ pub struct Args {
     #[arg(long, value_name = "SECRET")]
     secret: Vec<GivenSecret>,
     /// An SSH key or socket: ID=PATH; may be repeated [default: the agent of SSH_AUTH_SOCK]
-    #[arg(long, value_name = "ID[=PATH]")]
+    #[arg(long, value_name = "SSH")]
     ssh: Vec<GivenSsh>,
     /// Where the layer cache is
     #[arg(long, value_name = "WHERE", value_enum, default_value_t)]

@@ -34,6 +34,7 @@ mod status;
 mod ui;
 mod update;
 mod validate;
+mod verify;
 mod why;
 
 use std::ffi::OsString;
@@ -107,6 +108,7 @@ enum Command {
     Plan(plan::Args),
     Build(build::Args),
     Status(status::Args),
+    Verify(verify::Args),
     Validate(validate::Args),
     Lock(lock::Args),
     Outdated(outdated::Args),
@@ -206,6 +208,7 @@ fn dispatch(context: &Context<'_>, command: &Command) -> Result<Exit, CommandErr
         Command::Plan(args) => plan::run(context, args),
         Command::Build(args) => build::run(context, args),
         Command::Status(args) => status::run(context, args),
+        Command::Verify(args) => verify::run(context, args),
         Command::Validate(args) => validate::run(context, args),
         Command::Lock(args) => lock::run(context, args),
         Command::Outdated(args) => outdated::run(context, args),

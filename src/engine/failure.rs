@@ -1,5 +1,5 @@
-//! How a build ended, from the client's exit status, what was seen of its steps, and the file with its answer, together.
-//! No one of them is enough: a step with an error can belong to a build that succeeded, and an image can be in the
+//! How a build ended, from the client's exit status, what was seen of its steps, and the file with its answer. No one of
+//! them is enough: a step with an error can belong to a build that succeeded, and an image can be in the
 //! registry although the build failed.
 //!
 //! The texts are those of BuildKit 0.13 to 0.32, dockerd 26 to 28 and buildx 0.13 to 0.29, each provoked on a real
@@ -64,7 +64,7 @@ fn of_step(ending: &Ending, culprit: VertexError, seen: Seen) -> SolveError {
     let text = culprit.error.as_str();
     let step = Some(culprit.step);
     if let Some((_, outcome)) = text.rsplit_once("did not complete successfully: ") {
-        let code = outcome.strip_prefix("exit code: ").and_then(|code| leading_number(code));
+        let code = outcome.strip_prefix("exit code: ").and_then(leading_number);
         let name = first_line(&culprit.name);
         let exhausted = outcome.contains("cannot allocate memory") || ending.code == Some(EXHAUSTED);
         let (kind, message, hint) = match code {
@@ -164,6 +164,7 @@ const RULES: &[Rule] = &[
     (&[], &["Cannot connect to the Docker daemon", "failed to connect to the docker API", "error during connect", "listing workers for Build"], FailureKind::Engine, true, Some(START)),
     (&[], &["no builder", "failed to find driver", "unable to resolve docker endpoint"], FailureKind::Engine, false, Some(START)),
     (&[], &["unknown flag: ", "unknown shorthand flag", "flag provided but not defined", "unknown command"], FailureKind::Engine, false, Some(CLIENT)),
+    (&["lamina: `", "can't be run: "], &[], FailureKind::Engine, false, None),
     // The Dockerfile.
     (&[], &["dockerfile parse error", "failed to read dockerfile", "failed to parse stage name", "target stage ", "the Dockerfile cannot be empty", "dockerfile contains no stages"], FailureKind::Dockerfile, false, None),
     (&["failed to load LLB", "is not allowed"], &[], FailureKind::Dockerfile, false, Some(ENTITLED)),

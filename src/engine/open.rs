@@ -97,7 +97,7 @@ impl OpenError {
         const BUILDX: &str = "install docker with its plugin buildx (https://docs.docker.com/go/buildx/; in Debian: \
                               docker-cli and docker-buildx)";
         const BUILDCTL: &str = "install buildctl (https://github.com/moby/buildkit/releases)";
-        let hints = match self {
+        match self {
             OpenError::NoBuildx => vec![BUILDX.to_owned(), format!("or set BUILDKIT_HOST, and {BUILDCTL}")],
             OpenError::NoBuildctl { host: Some(host) } => vec![
                 format!("BUILDKIT_HOST names {host}, and buildctl reaches it: {BUILDCTL}"),
@@ -108,8 +108,7 @@ impl OpenError {
             OpenError::TooOld { client: "buildctl", .. } => vec![BUILDCTL.to_owned()],
             OpenError::TooOld { .. } => vec![BUILDX.to_owned()],
             OpenError::Client(_) => Vec::new(),
-        };
-        hints
+        }
     }
 }
 
@@ -171,12 +170,13 @@ fn plugin(env: &Environment) -> Option<PathBuf> {
     folders.map(|folder| folder.join("docker-buildx")).find(|file| is_program(file))
 }
 
-/// What a client says of its version.
+/// What a client says of its version; nothing where it fails.
 fn said(client: &Client, asked: &str) -> Result<String, OpenError> {
     let mut command = Command::new(&client.program);
     command.args(&client.before).arg(asked).env_clear().envs(client.env.passed(std::iter::empty()));
     let ended = converse(command, Vec::new(), LIMITS).map_err(OpenError::Client)?;
-    Ok(String::from_utf8_lossy(&ended.stdout).into_owned())
+    let said = if ended.status.success() { &*ended.stdout } else { &[] };
+    Ok(String::from_utf8_lossy(said).into_owned())
 }
 
 /// The version in what a client says, which is `NAME VERSION REVISION`; an error where it is too old. Distributions

@@ -57,7 +57,8 @@ pub struct Ended {
 
 impl Program {
     /// Runs it to its end; `read` gets what it writes on stderr, in pieces. Its stdin is empty, and its stdout is
-    /// dropped unless it is read, too. When `cancel` is cancelled, it gets SIGINT, and its whole group SIGKILL some seconds later.
+    /// dropped unless it is read, too. When `cancel` is cancelled, it gets SIGINT, and its whole group SIGKILL some
+    /// seconds later.
     ///
     /// # Errors
     /// When it can't be started or waited for.
@@ -79,9 +80,13 @@ impl Program {
                 // What was written before it ended is read before that is noticed.
                 biased;
                 () = at(end) => match status {
-                    Some(status) => return Ok(Ended { status, cancelled }),
+                    Some(status) => {
+                        // Somebody has the pipe, so somebody of the group is left, and its id is no other's.
+                        group.kill_all();
+                        return Ok(Ended { status, cancelled });
+                    }
                     None => {
-                        group.kill();
+                        group.kill_all();
                         end = None;
                     }
                 },
@@ -164,8 +169,8 @@ impl Group {
         }
     }
 
-    fn kill(&self) {
-        if let (Some(id), false) = (self.id, self.reaped) {
+    fn kill_all(&self) {
+        if let Some(id) = self.id {
             let _ = kill_process_group(id, Signal::KILL);
         }
     }
@@ -173,7 +178,9 @@ impl Group {
 
 impl Drop for Group {
     fn drop(&mut self) {
-        self.kill();
+        if !self.reaped {
+            self.kill_all();
+        }
     }
 }
 

@@ -2,10 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use futures_util::future::join_all;
+
 use super::{Action, Plan};
 use crate::catalog::LoadedLayer;
 use crate::diag::{Code, Diagnostic};
 use crate::model::{ImageRef, Platform};
+use crate::registry::{Registry, RegistryError, platforms};
 use crate::snapshot::Snapshot;
 
 impl Plan {
@@ -35,6 +38,28 @@ impl Plan {
             }
         }
         unsaid
+    }
+
+    /// As [`Plan::lacking_platforms`], of the images about which neither lock nor catalog says anything: the registries
+    /// are asked, all at the same time. What they gave no answer about comes beside the findings.
+    pub async fn ask_platforms(
+        &self,
+        registry: &impl Registry,
+        snapshot: &Snapshot,
+    ) -> (Vec<Diagnostic>, Vec<RegistryError>) {
+        let ask = |image| async move {
+            let digest = snapshot.lock.get(image).map(|locked| &locked.digest);
+            (image, platforms(registry, image, digest).await)
+        };
+        let (mut findings, mut errors) = (Vec::new(), Vec::new());
+        for (image, answer) in join_all(self.unsaid_platforms(snapshot).into_keys().map(ask)).await {
+            match answer {
+                Ok(known) => findings
+                    .extend(self.builds(snapshot).flat_map(|loaded| snapshot.platform_findings(loaded, image, &known))),
+                Err(error) => errors.push(error),
+            }
+        }
+        (findings, errors)
     }
 
     fn base_findings(&self, snapshot: &Snapshot, code: Code) -> Vec<Diagnostic> {

@@ -11,9 +11,11 @@ mod promote;
 mod proof;
 mod provenance;
 mod record;
+mod verify;
 
 pub use labels::labels;
 pub use promote::{Moved, PromoteError, promote};
 pub use proof::{Verdict, prove};
 pub use provenance::{Provenance, attest};
 pub use record::{Proof, is_proven, record, recorded};
+pub use verify::{Subject, Verified, verify};

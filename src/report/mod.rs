@@ -19,6 +19,7 @@ pub mod run;
 pub mod sarif;
 pub mod status;
 pub mod update;
+pub mod verify;
 
 use std::collections::BTreeMap;
 use std::fmt::Display;
@@ -67,7 +68,7 @@ pub fn with_roles<'a>(related: impl IntoIterator<Item = (&'a LayerName, EdgeKind
     roles.into_iter().map(|(name, roles)| format!("{name} ({})", roles.join(", "))).collect()
 }
 
-/// Columns of equal width, separated by two blanks; the last one is not padded.
+/// Columns of equal width, separated by two blanks; the last one is not padded, and an empty one is left out.
 pub fn table<const N: usize>(rows: &[[String; N]]) -> String {
     let mut widths = [0; N];
     for row in rows {
@@ -78,7 +79,7 @@ pub fn table<const N: usize>(rows: &[[String; N]]) -> String {
     let mut text = String::new();
     for row in rows {
         let mut line = String::new();
-        for (cell, width) in row.iter().zip(widths) {
+        for (cell, width) in row.iter().zip(widths).filter(|(_, width)| *width > 0) {
             line.push_str(&format!("{cell:width$}  "));
         }
         text.push_str(line.trim_end());

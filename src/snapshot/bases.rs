@@ -1,10 +1,15 @@
 //! What is wrong with what layers stand on: images that are not pinned, and bases that lack a platform.
 
+use std::collections::BTreeSet;
+
 use super::{Snapshot, at_field};
 use crate::catalog::LoadedLayer;
 use crate::diag::{Code, Diagnostic};
 use crate::lock;
 use crate::model::{Base, Edge, EdgeKind, ImageRef, Layer, LayerName, Platform};
+
+/// What to do about a base that lacks a platform.
+const OTHER_BASE: &str = "take a base that is, or leave the platform out of build.platforms";
 
 impl Snapshot {
     /// What is wrong with what a layer stands on directly: an external image without a digest in the lock
@@ -35,7 +40,27 @@ impl Snapshot {
             let finding = lacking(loaded, field, platform, &name);
             let there = known.iter().map(|platform| platform.as_str()).collect::<Vec<_>>().join(", ");
             let finding = finding.label(file, locked.span.clone(), format!("it is there for {there}"));
-            finding.help("take a base that is, or leave the platform out of build.platforms")
+            finding.help(OTHER_BASE)
+        };
+        missing(&loaded.layer, &known).map(finding).collect()
+    }
+
+    /// What is wrong with the platforms of an external image that a layer stands on, where somebody else than the lock
+    /// says which ones those are.
+    pub fn platform_findings(
+        &self,
+        loaded: &LoadedLayer,
+        image: &ImageRef,
+        known: &BTreeSet<Platform>,
+    ) -> Vec<Diagnostic> {
+        let Some(edge) = loaded.layer.edges().find(|edge| edge.base.as_image() == Some(image)) else {
+            return Vec::new();
+        };
+        let known: Vec<&Platform> = known.iter().collect();
+        let finding = |platform: &Platform| {
+            let finding = lacking(loaded, &format!("{}.image", edge.field()), platform, &image.familiar());
+            let there = known.iter().map(|platform| platform.as_str()).collect::<Vec<_>>().join(", ");
+            finding.note(format!("it is there for {there}")).help(OTHER_BASE)
         };
         missing(&loaded.layer, &known).map(finding).collect()
     }

@@ -8,14 +8,18 @@ use lamina::diag::Code;
 
 use crate::workshop::{RUST, Workshop};
 
-const COMMANDS: [&str; 19] = [
+const COMMANDS: [&str; 23] = [
     "cascade",
     "why",
+    "plan",
+    "status",
     "validate",
+    "verify",
     "explain",
     "lock",
     "outdated",
     "update",
+    "build",
     "report",
     "replay",
     "list",

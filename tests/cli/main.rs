@@ -2,6 +2,7 @@
 //! A file per subject, one binary for all, so that it is linked once.
 
 mod adr;
+mod built;
 mod cache;
 mod cascade;
 mod completions;
@@ -19,6 +20,8 @@ mod lock;
 mod parsers;
 mod pipelines;
 mod pipelines_run;
+mod plan;
+mod plan_document;
 mod plan_properties;
 mod pre_commit;
 mod progress;
@@ -32,9 +35,14 @@ mod runs;
 mod sarif;
 mod schemas;
 mod scope;
+#[allow(dead_code)]
+#[path = "../registry/server.rs"]
+mod server;
 mod shared;
 mod shells;
 mod since;
+mod status;
 mod validate;
+mod verify;
 mod why;
 mod workshop;

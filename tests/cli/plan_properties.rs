@@ -12,7 +12,7 @@ use proptest::sample::Index;
 use crate::properties::{Spec, picks, spec};
 
 /// What the registry has of each layer: 0 nothing, 1 an image, 2 one that is proven.
-fn images(spec: &Spec, states: &[u8]) -> BTreeMap<LayerName, Image> {
+pub fn images(spec: &Spec, states: &[u8]) -> BTreeMap<LayerName, Image> {
     let image = |(at, state): (usize, u8)| match state {
         0 => Image::Missing,
         1 => Image::Unproven(digest(at)),
@@ -26,7 +26,8 @@ fn digest(number: usize) -> Digest {
     crate::workshop::digest(u8::try_from(number).unwrap()).parse().unwrap()
 }
 
-fn states() -> impl Strategy<Value = Vec<u8>> {
+/// States for all layers of a catalog.
+pub fn states() -> impl Strategy<Value = Vec<u8>> {
     prop::collection::vec(0..3u8, 12)
 }
 

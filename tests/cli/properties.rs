@@ -160,6 +160,15 @@ impl Spec {
         }
     }
 
+    /// A catalog of two layers, of which the second stands on the first.
+    pub fn of_two() -> Self {
+        let mut two = Self::of_one();
+        let parent = Base::Layer(name(1));
+        two.layers.push(layer(name(2), parent.clone(), parent, Vec::new()));
+        two.files.insert("layers/layer-2/Dockerfile".to_owned(), (b"FROM x".to_vec(), false));
+        two
+    }
+
     /// The catalog, evaluated.
     pub fn snapshot(&self) -> Snapshot {
         let folder = |name: &LayerName| path(&format!("layers/{name}"));
@@ -258,7 +267,7 @@ fn named(names: &BTreeSet<LayerName>) -> BTreeMap<LayerName, Vec<Change>> {
 }
 
 /// Changes of an input, by number: the layer's fingerprint has to change.
-fn change_input(spec: &mut Spec, at: usize, kind: usize) {
+pub fn change_input(spec: &mut Spec, at: usize, kind: usize) {
     let folder = format!("layers/{}", spec.layers[at].name);
     let layer = &mut spec.layers[at];
     match kind {
@@ -300,7 +309,7 @@ fn change_input(spec: &mut Spec, at: usize, kind: usize) {
         }
     }
 }
-const INPUTS: usize = 27;
+pub const INPUTS: usize = 27;
 
 /// Changes of what is no input, by number.
 fn change_no_input(spec: &mut Spec, at: usize, kind: usize) {

@@ -27,6 +27,11 @@ impl Namespace {
         Some(Self { host, name: format!("test-{}-{number}-{now}", std::process::id()) })
     }
 
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
     /// The name of a repository: `127.0.0.1:5000/test-1-2/base`.
     pub fn image(&self, repository: &str) -> String {
         format!("{}/{}/{repository}", self.host, self.name)

@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 use std::{env, fs, thread};
 
-use lamina::engine::{self, Solve};
+use lamina::engine::{self, SecretSource, Solve};
 use lamina::event::FailureKind;
 use tokio_util::sync::CancellationToken;
 
@@ -149,6 +149,44 @@ fn lamina_is_killed() {
         eprintln!("{}: the client was gone after {:?}", lab.name, since.elapsed());
         gone(lab, &word);
         process.wait().unwrap();
+    });
+}
+
+#[test]
+fn a_secret_is_in_no_argument_and_the_environment_is_cleaned() {
+    on_each("secret", |lab| {
+        let value = format!("value-{}", unique());
+        let strange = format!("strange-{}", unique());
+        let variables =
+            [("LAMINA_TEST_TOKEN".as_ref(), value.as_ref()), ("LAMINA_TEST_OTHER".as_ref(), strange.as_ref())];
+        let env = lab.options.env.iter().chain(variables).collect();
+        let engine = engine::open(&engine::Options { env, ..lab.options.clone() }).unwrap();
+        let folder = folder();
+        let word = format!("sleeper-{}", unique());
+        let steps = format!(
+            "RUN --mount=type=secret,id=tok test $(wc -c </run/secrets/tok) = {}\nRUN sh -c 'sleep 60; true' {word}\n",
+            value.len()
+        );
+        let secrets = [("tok".to_owned(), SecretSource::Env("LAMINA_TEST_TOKEN".to_owned()))].into();
+        let solve = Solve { secrets, ..lab.solve(folder.path(), &steps) };
+        let cancel = CancellationToken::new();
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                until("the step with the secret is done", || {
+                    assert!(!runs(&value), "the value is in an argument");
+                    step_runs(&word)
+                });
+                for client in clients(folder.path()) {
+                    let environment = fs::read(format!("/proc/{client}/environ")).unwrap();
+                    let environment = String::from_utf8_lossy(&environment);
+                    assert!(environment.contains("LAMINA_TEST_TOKEN=") && !environment.contains(&strange));
+                }
+                cancel.cancel();
+            });
+            let built = build_with(&*engine, &solve, &cancel);
+            assert!(built.result.unwrap_err().cancelled);
+            assert!(!format!("{:?} {:?}", built.progress, engine.command(&solve)).contains(&value));
+        });
     });
 }
 

@@ -4,7 +4,9 @@
 //! for the registry that both push to. What is not named is skipped, and that is said.
 
 mod cancel;
+mod child;
 mod failures;
+mod guard;
 mod lab;
 mod opening;
 mod recordings;

@@ -278,7 +278,7 @@ fn steps_that_begin_again_last_as_long_as_all_their_times() {
         })
         .collect();
     assert_eq!(ended, [1500, 2500]);
-    assert_eq!(told.iter().filter(|told| matches!(told, Progress::Started { .. })).count(), 1);
+    assert_eq!(told.iter().filter(|told| matches!(told, Progress::Started { step: 0, .. })).count(), 2);
     assert_eq!((seen.steps, seen.steps_run, seen.steps_cached), (1, 0, 0), "FROM is no instruction that is run");
 }
 
@@ -309,6 +309,13 @@ fn bounds() {
     let vertex = |n: u32| format!(r#"{{"vertexes":[{{"digest":"{n}","name":"n","started":"2026-01-01T00:00:00Z"}}]}}"#);
     let many: String = (0..10_100).map(vertex).collect();
     assert_eq!(read([many.as_bytes()]).1.steps, 10_000);
+
+    // Long commands stand before how they ended.
+    let error = format!("process \"{long}\" did not complete successfully: exit code: 9");
+    let vertex = serde_json::json!({"digest": "b", "name": format!("[1/1] RUN {long}"), "error": error});
+    let (_, seen) = read([serde_json::json!({"vertexes": [vertex]}).to_string().as_bytes()]);
+    let error = judge(&Ending { code: Some(1), ..Ending::default() }, seen).unwrap_err();
+    assert_eq!((error.exit_code, error.message.len() < 200), (Some(9), true), "{error:?}");
 
     let tail: String = (0..1000).map(|n| format!("line {n}\n")).collect();
     let (_, seen) = read([tail.as_bytes()]);

@@ -205,7 +205,7 @@ struct Line<'a> {
 
 /// What came out of a probe.
 #[derive(Debug, Serialize, JsonSchema)]
-struct Probe<'a> {
+pub(super) struct Probe<'a> {
     /// What was proven: a tool's name, or an artifact's path.
     what: &'a str,
     /// The layer that declares it: the layer itself, or one that its image stands on.
@@ -482,7 +482,8 @@ impl<'a> Step<'a> {
 }
 
 impl<'a> Probe<'a> {
-    fn new(probe: &'a event::ProbeResult) -> Self {
+    /// A result as it stands in answers.
+    pub(super) fn new(probe: &'a event::ProbeResult) -> Self {
         Self {
             what: &probe.what,
             declared_by: probe.declared_by.as_str(),

@@ -16,6 +16,7 @@ pub mod plan;
 pub mod schema;
 pub mod status;
 pub mod update;
+pub mod verify;
 pub mod why;
 mod words;
 mod workflow;

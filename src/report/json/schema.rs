@@ -16,6 +16,7 @@ use super::pins::{Lock, Outdated};
 use super::plan::Plan;
 use super::status::Status;
 use super::update::Update;
+use super::verify::Verify;
 use super::why::Why;
 use super::{Answer, VERSION};
 use crate::report::pipeline::github::Matrices;
@@ -42,6 +43,7 @@ pub static SHAPES: &[Shape] = &[
     Shape::of::<Validate<'_>>(),
     Shape::of::<ValidateExplain>(),
     Shape::of::<ValidateList>(),
+    Shape::of::<Verify<'_>>(),
     Shape::of::<Why<'_>>(),
 ];
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-pub use text::{Style, list, not_run, text};
+pub use text::{Style, list, not_run, probe, text};
 
 use crate::event::{
     Built, CancelReason, Event, Kind, Outcome, PlannedLayer, ProbeResult, Reader, RunId, RunOutcome, SkippedLayer,
@@ -201,6 +201,8 @@ impl Reader for Summary {
             Kind::CancelRequested { reason } => self.cancelled = self.cancelled.max(Some(*reason)),
             Kind::RunFinished { outcome, ms } => {
                 self.end = Some(End { outcome: *outcome, took: Duration::from_millis(*ms) });
+                // Tags are moved side by side.
+                self.promoted.sort_by(|a, b| (&a.layer, &a.tag).cmp(&(&b.layer, &b.tag)));
             }
             _ => {}
         }

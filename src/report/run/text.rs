@@ -175,7 +175,8 @@ fn step(step: &StepFailure, style: Style) -> String {
     text
 }
 
-fn probe(probe: &ProbeResult, layer: &str) -> String {
+/// A probe that is wrong: what it is, what was run, and what that wrote.
+pub fn probe(probe: &ProbeResult, layer: &str) -> String {
     let from = match probe.declared_by.as_str() {
         own if own == layer => String::new(),
         parent => format!(", declared by {parent}"),
