@@ -37,6 +37,10 @@ bench:
     cargo bench --locked --bench targets
     cargo bench --locked --bench registry
 
+# Measure builds against `docker buildx bake`; needs an engine and a registry (benches/build.rs)
+bench-build:
+    cargo bench --locked --bench build
+
 # Write a synthetic catalog of LAYERS layers into FOLDER
 synthetic LAYERS FOLDER:
     cargo run --release --locked --example synthetic -- {{LAYERS}} {{FOLDER}}

@@ -30,18 +30,25 @@ fn read<'a>(pieces: impl Iterator<Item = &'a [u8]>) -> (Vec<Progress>, Seen) {
     (told, seen)
 }
 
-/// Steps have numbers in order of beginning, and nothing is told of one that has not begun.
+/// Steps have numbers in order of beginning, one begins again only when it had ended, and nothing is told of one that has
+/// not begun.
 fn follows(told: &[Progress], seen: &Seen) {
     let mut begun = 0;
-    let mut failed = Vec::new();
+    let (mut failed, mut runs) = (Vec::new(), Vec::new());
     for progress in told {
         match progress {
+            Progress::Started { step, .. } if *step < begun => {
+                assert!(!runs.contains(step), "it runs already");
+                runs.push(*step);
+            }
             Progress::Started { step, .. } => {
                 assert_eq!(*step, begun);
                 begun += 1;
+                runs.push(*step);
             }
             Progress::Finished { step, status, error, .. } => {
                 assert!(*step < begun);
+                runs.retain(|running| running != step);
                 assert_eq!(error.is_some(), matches!(status, StepStatus::Failed | StepStatus::Cancelled));
                 failed.extend((*status == StepStatus::Failed).then_some(*step));
             }

@@ -70,7 +70,7 @@ pub struct Args {
     #[arg(long, value_name = "SECRET")]
     secret: Vec<GivenSecret>,
     /// An SSH key or socket: ID=PATH; may be repeated [default: the agent of SSH_AUTH_SOCK]
-    #[arg(long, value_name = "ID[=PATH]")]
+    #[arg(long, value_name = "SSH")]
     ssh: Vec<GivenSsh>,
     /// Where the layer cache is
     #[arg(long, value_name = "WHERE", value_enum, default_value_t)]
@@ -247,7 +247,7 @@ fn started(snapshot: &Snapshot, plan: &Plan, engine: Option<&About>, jobs: usize
         namespace: config.map(|config| config.namespace.clone()).unwrap_or_default(),
         jobs: u32::try_from(jobs).unwrap_or(u32::MAX),
         engine: engine
-            .map(|about| format!("{} {}, {}", about.client, about.version, about.endpoint))
+            .map(|about| format!("{} {} at {}", about.client, about.version, about.endpoint))
             .unwrap_or_default(),
         layers: plan.steps.iter().map(layer).collect(),
         skipped: plan.skipped.iter().map(skipped).collect(),

@@ -4,10 +4,10 @@ use std::path::PathBuf;
 
 use clap::ValueEnum;
 
-use super::context::{Context, find_layer};
+use super::context::Context;
 use super::error::CommandError;
 use super::exit::Exit;
-use crate::cascade::{Only, Selection};
+use super::selection::SelectionArgs;
 use crate::model::{EdgeKind, LayerName};
 use crate::report::pipeline::bake;
 use crate::report::{count, pins};
@@ -25,12 +25,8 @@ pub struct Args {
     /// The tool
     #[arg(value_enum, value_name = "TOOL")]
     tool: Tool,
-    /// The layers that are built, with all that they depend on; all layers where none is named
-    #[arg(value_name = "LAYER")]
-    layers: Vec<String>,
-    /// Leave out all layers but these: class=CLASS or name=GLOB; may be repeated
-    #[arg(long, value_name = "CONDITION")]
-    only: Vec<Only>,
+    #[command(flatten)]
+    selection: SelectionArgs,
     /// Write into FILE instead of to stdout
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
@@ -43,14 +39,8 @@ enum Tool {
 }
 
 pub fn run(context: &Context<'_>, args: &Args) -> Result<Exit, CommandError> {
-    let snapshot = context.snapshot()?;
-    let named = args.layers.iter().map(|layer| find_layer(&snapshot, layer).map(|(name, _)| name));
-    let named: BTreeSet<&LayerName> = named.collect::<Result<_, _>>()?;
-    let selection = Selection { only: args.only.clone(), ..Selection::default() };
-    let layers = snapshot.layers().map(|loaded| &loaded.layer);
-    let layers =
-        layers.filter(|layer| (named.is_empty() || named.contains(&layer.name)) && selection.matches(layer, 0));
-    let selected: BTreeSet<&LayerName> = layers.map(|layer| &layer.name).collect();
+    let (snapshot, selected) = args.selection.select_or_all(context)?;
+    let selected: BTreeSet<&LayerName> = selected.layers.iter().collect();
     let kinds = [EdgeKind::Build, EdgeKind::Runtime, EdgeKind::Donor];
     let mut all = selected.clone();
     all.extend(selected.iter().flat_map(|name| snapshot.graph.ancestors(name, &kinds)));

@@ -8,6 +8,7 @@ use super::exit::Exit;
 use super::images::{self, RegistryArgs};
 use super::selection::SelectionArgs;
 use crate::event::FailureKind;
+use crate::host::signal::Signals;
 use crate::model::{Digest, LayerName};
 use crate::publish::{self, Subject, Verified};
 use crate::report::verify::{self, Row, State};
@@ -53,19 +54,32 @@ pub fn run(context: &Context<'_>, args: &Args) -> Result<Exit, CommandError> {
     let engine = args.engine.open(context)?;
     let cancel = CancellationToken::new();
     let answers = context.ask(&args.registry, &snapshot, async |registry| {
+        let mut signals = Signals::listen().map_err(|error| CommandError::failure("signals can't be heard", error))?;
         let mut answers = Vec::new();
         for (number, (layer, subject)) in subjects.iter().enumerate() {
             context.ui.remark(&format!("proving {layer} ({} of {})", number + 1, subjects.len()));
-            let answer = publish::verify(registry, &*engine, subject, !args.no_record, &cancel).await;
-            let goes_on = answer.as_ref().is_ok_and(|verified| !is_engines(verified));
+            let verifying = publish::verify(registry, &*engine, subject, !args.no_record, &cancel);
+            tokio::pin!(verifying);
+            let answer = tokio::select! {
+                answer = &mut verifying => answer,
+                _ = signals.next() => {
+                    cancel.cancel();
+                    // Who asks a second time does not wait for the engine to say that it has ended.
+                    tokio::select! {
+                        answer = verifying => answer,
+                        _ = signals.next() => break,
+                    }
+                }
+            };
+            let goes_on = answer.as_ref().is_ok_and(|verified| !is_engines(verified)) && !cancel.is_cancelled();
             answers.push(answer);
             // Where the registry or the engine fails, it fails the others as well, and takes its time over each.
             if !goes_on {
                 break;
             }
         }
-        answers
-    })?;
+        Ok::<_, CommandError>(answers)
+    })??;
     let (mut rows, mut errors) = (Vec::<Row<'_>>::new(), Vec::new());
     for ((layer, subject), answer) in subjects.iter().zip(&answers) {
         match answer {
@@ -83,6 +97,9 @@ pub fn run(context: &Context<'_>, args: &Args) -> Result<Exit, CommandError> {
         }
     })?;
     match errors.is_empty() {
+        _ if cancel.is_cancelled() => {
+            Err(CommandError::new(Exit::Interrupted, "not all layers were proven: interrupted"))
+        }
         true => end(context, &rows),
         false => Err(images::failed(context, subjects.len(), &errors)),
     }

@@ -1,5 +1,5 @@
-//! How a build ended, from the client's exit status, what was seen of its steps, and the file with its answer, together.
-//! No one of them is enough: a step with an error can belong to a build that succeeded, and an image can be in the
+//! How a build ended, from the client's exit status, what was seen of its steps, and the file with its answer. No one of
+//! them is enough: a step with an error can belong to a build that succeeded, and an image can be in the
 //! registry although the build failed.
 //!
 //! The texts are those of BuildKit 0.13 to 0.32, dockerd 26 to 28 and buildx 0.13 to 0.29, each provoked on a real

@@ -125,7 +125,8 @@ pub enum SecretSource {
 /// What happens in a build.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Progress {
-    /// A step begins, or began and is known now.
+    /// A step begins, or began and is known now. BuildKit begins some again that had ended; their number
+    /// stays.
     Started {
         /// Its number, from 0, in order of beginning.
         step: u32,
@@ -134,13 +135,13 @@ pub enum Progress {
         /// Where in the Dockerfile it comes from, where it comes from there.
         instruction: Option<Instruction>,
     },
-    /// A step ended. BuildKit may begin a step again that had ended; it is told again then, and the last one holds.
+    /// A step ended. Of one that began again, the last end holds.
     Finished {
         /// Its number.
         step: u32,
         /// How.
         status: StepStatus,
-        /// How long it took on the engine's clock.
+        /// How long it took on the engine's clock, all its times together.
         ms: u64,
         /// Why it failed.
         error: Option<String>,

@@ -80,13 +80,13 @@ struct State {
 #[derive(Debug)]
 struct Step {
     name: String,
-    instruction: bool,
+    instruction: Option<Instruction>,
     /// When it began the last time.
     started: Option<Timestamp>,
     /// How long it took the times before, and the last time, in milliseconds.
     before: u64,
     last: u64,
-    /// How it ended, as it was told.
+    /// How it ended, as it was told; none while it runs.
     told: Option<(StepStatus, u64, Option<String>)>,
     out: Lines,
     err: Lines,
@@ -161,10 +161,14 @@ impl State {
             return;
         }
         let started = vertex.started();
-        if let Some((_, step)) = self.step(&vertex.digest) {
+        if let Some((number, step)) = self.step(&vertex.digest) {
             if started.is_some() && started != step.started {
                 step.started = started;
                 step.before = step.before.saturating_add(std::mem::take(&mut step.last));
+                // Only one that had ended begins again; another one has a better time now.
+                if step.told.take().is_some() {
+                    progress(step.begins(number));
+                }
             }
             return;
         }
@@ -172,20 +176,20 @@ impl State {
             return;
         }
         let name = bounded(&vertex.name);
-        let instruction = instruction(&name);
         let number = self.steps.len() as u32;
         self.numbers.insert(vertex.digest.clone(), number);
-        self.steps.push(Step {
-            name: name.clone(),
-            instruction: instruction.as_ref().is_some_and(|known| !known.text.starts_with("FROM ")),
+        let step = Step {
+            instruction: instruction(&name),
+            name,
             started,
             before: 0,
             last: 0,
             told: None,
             out: Lines::default(),
             err: Lines::default(),
-        });
-        progress(Progress::Started { step: number, name, instruction });
+        };
+        progress(step.begins(number));
+        self.steps.push(step);
     }
 
     fn ended(&mut self, vertex: Vertex, progress: &mut dyn FnMut(Progress)) {
@@ -261,7 +265,7 @@ impl State {
 
     fn seen(self) -> Seen {
         let ended = |wanted: StepStatus| {
-            let has = |step: &&Step| step.instruction && step.told.as_ref().is_some_and(|told| told.0 == wanted);
+            let has = |step: &&Step| step.is_counted() && step.told.as_ref().is_some_and(|told| told.0 == wanted);
             self.steps.iter().filter(has).count() as u32
         };
         let error = |number: &u32| {
@@ -281,6 +285,15 @@ impl State {
 }
 
 impl Step {
+    fn begins(&self, number: u32) -> Progress {
+        Progress::Started { step: number, name: self.name.clone(), instruction: self.instruction.clone() }
+    }
+
+    /// Whether it is an instruction that is run or is in a cache.
+    fn is_counted(&self) -> bool {
+        self.instruction.as_ref().is_some_and(|instruction| !instruction.text.starts_with("FROM "))
+    }
+
     /// Tells what has no end of a line yet.
     fn flush(&mut self, number: u32, progress: &mut dyn FnMut(Progress)) {
         self.out.finish(|line| progress(Progress::Output { step: number, stderr: false, line }));

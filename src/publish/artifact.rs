@@ -28,6 +28,8 @@ pub(super) struct Document<'a> {
     pub content: Vec<u8>,
     /// What the list of referrers says besides.
     pub annotations: BTreeMap<&'a str, String>,
+    /// Whether it stands in the place of an older one of its type.
+    pub replaces: bool,
 }
 
 /// Puts a document about an image under a tag, and into the list of the image's referrers.
@@ -37,7 +39,7 @@ pub(super) async fn push(
     at: &ImageRef,
     document: Document<'_>,
 ) -> Result<Digest, RegistryError> {
-    let Document { artifact_type, media_type, content, annotations } = document;
+    let Document { artifact_type, media_type, content, annotations, replaces } = document;
     let size = content.len();
     let config = registry.push_blob(at, b"{}".to_vec()).await?;
     let layer = registry.push_blob(at, content).await?;
@@ -61,21 +63,31 @@ pub(super) async fn push(
             "artifactType": artifact_type,
             "annotations": annotations,
         });
-        list(registry, &image.digest, at, entry).await?;
+        list(registry, &image.digest, at, entry, replaces).await?;
     }
     Ok(pushed.digest)
 }
 
 /// Adds an entry to the list of an image's referrers. Two who add at the same time may lose one: so it is looked at
-/// again, and added again.
-async fn list(registry: &impl Registry, image: &Digest, at: &ImageRef, entry: Value) -> Result<(), RegistryError> {
+/// again, and added again. Of two who replace the same one, either may stay.
+async fn list(
+    registry: &impl Registry,
+    image: &Digest,
+    at: &ImageRef,
+    entry: Value,
+    replaces: bool,
+) -> Result<(), RegistryError> {
     // `sha256-` and 64 digits are a tag.
     let Ok(at) = at.with_tag(&image.as_str().replace(':', "-")) else { return Ok(()) };
-    for _ in 0..ATTEMPTS {
+    for attempt in 0..ATTEMPTS {
         let mut entries = entries(registry, &at).await?;
-        if entries.iter().any(|known| known["digest"] == entry["digest"]) {
+        let is_of_type = |known: &Value| known["artifactType"] == entry["artifactType"];
+        let is_listed = |known: &Value| known["digest"] == entry["digest"];
+        let is_rivals = |known: &Value| attempt > 0 && replaces && is_of_type(known);
+        if entries.iter().any(|known| is_listed(known) || is_rivals(known)) {
             return Ok(());
         }
+        entries.retain(|known| !(replaces && is_of_type(known)));
         entries.push(entry.clone());
         let index = json!({ "schemaVersion": 2, "mediaType": INDEX, "manifests": entries });
         registry.push_manifest(&at, INDEX, index.to_string().into_bytes()).await?;

@@ -10,9 +10,10 @@ use super::artifact::{self, Document};
 use crate::engine::About;
 use crate::event::RunId;
 use crate::fingerprint::Parent;
-use crate::model::{Digest, ImageRef, LayerName};
+use crate::model::{Digest, ImageRef, LayerName, RelPath};
 use crate::registry::{Registry, RegistryError, RegistryErrorKind};
 use crate::snapshot::Snapshot;
+use crate::tree::Hash;
 
 /// The type of the document, and of the artifact that it is in.
 const MEDIA_TYPE: &str = "application/vnd.in-toto+json";
@@ -70,6 +71,7 @@ pub async fn attest(registry: &impl Registry, provenance: &Provenance<'_>) -> Re
             ("org.opencontainers.image.created", provenance.finished.to_string()),
         ]
         .into(),
+        replaces: false,
     };
     artifact::push(registry, &manifest, &place, document).await.map(Some)
 }
@@ -130,12 +132,15 @@ impl Provenance<'_> {
         }
         let Some(inputs) = self.snapshot.fingerprints().inputs(self.layer) else { return all };
         let hex = |hash: &[u8]| hash.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
-        let file = |path: &str, hash: &[u8]| json!({ "name": path, "digest": { "sha256": hex(hash) } });
-        all.push(file(inputs.dockerfile.as_str(), &inputs.dockerfile_hash));
-        for (path, content) in &inputs.context {
-            let path = inputs.context_folder.join(path).unwrap_or_default();
-            all.push(file(path.as_str(), &content.hash));
+        let named = inputs.contexts.values().map(|context| (&context.folder, &context.files));
+        let folders = [(&inputs.context_folder, &inputs.context)].into_iter().chain(named);
+        // A file may be in several of them, and the Dockerfile most often is.
+        let mut files = BTreeMap::from([(inputs.dockerfile.clone(), inputs.dockerfile_hash)]);
+        for (folder, content) in folders {
+            files.extend(content.iter().map(|(path, file)| (folder.join(path).unwrap_or_default(), file.hash)));
         }
+        let file = |(path, hash): (RelPath, Hash)| json!({ "name": path, "digest": { "sha256": hex(&hash) } });
+        all.extend(files.into_iter().map(file));
         for ((edge, _), parent) in &inputs.edges {
             let (uri, digest) = match parent {
                 Parent::Image(image, digest) => (image.to_string(), digest.as_ref()),

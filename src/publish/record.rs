@@ -65,6 +65,7 @@ pub async fn record(registry: &impl Registry, image: &ImageRef, proof: &Proof) -
             ("dev.lamina.fingerprint", proof.fingerprint.to_string()),
         ]
         .into(),
+        replaces: true,
     };
     artifact::push(registry, &manifest, &place(image, &proof.image), document).await
 }

@@ -69,7 +69,8 @@ pub fn compose(
         annotations: build.annotations.clone(),
         cache_from: cache.from,
         cache_to: cache.to,
-        no_cache: false,
+        // What is asked for once more is not looked up in a cache.
+        no_cache: step.forced,
         source_date_epoch,
         insecure: plain_http.iter().any(|host| host == step.image.registry()),
         output: Output::Push(step.image.clone()),

@@ -106,7 +106,6 @@ fn values_of_options_are_offered() {
 #[test]
 fn runs_and_files_of_events_are_offered() {
     let shop = shop();
-    ask(&shop, &["report", ""]).stdout("").success();
     let run = crate::recording::eventful();
     run.record(&crate::recording::history(&shop));
     shop.file("sent/events.jsonl", "");

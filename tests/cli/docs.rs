@@ -8,7 +8,7 @@ use lamina::diag::Code;
 
 use crate::workshop::{RUST, Workshop};
 
-const COMMANDS: [&str; 22] = [
+const COMMANDS: [&str; 23] = [
     "cascade",
     "why",
     "plan",
@@ -19,6 +19,7 @@ const COMMANDS: [&str; 22] = [
     "lock",
     "outdated",
     "update",
+    "build",
     "report",
     "replay",
     "list",

@@ -122,6 +122,35 @@ fn what_is_no_event_is_passed_over() {
     assert!(error.is_none());
 }
 
+/// Found by fuzzing.
+#[test]
+fn a_layer_that_a_record_plans_twice_stands_there_once() {
+    let layers = vec![planned("a", &[], None), planned("b", &[], None), planned("a", &[], None)];
+    let mut run = Recording::planned(0, layers, Vec::new());
+    run.begin("a", 1).begin("b", 1).succeed("a", built(1)).end("b", Outcome::Cancelled);
+    let mut summary = Summary::default();
+    run.events.iter().for_each(|event| summary.read(event));
+    let names: Vec<&str> = summary.layers.iter().map(|layer| layer.planned.layer.as_str()).collect();
+    assert_eq!(names, ["a", "b"]);
+    assert!(matches!(summary.layer(&name("a")).unwrap().state, State::Ended(Outcome::Succeeded { .. })));
+    assert_eq!(summary.layer(&name("b")).unwrap().state, State::Ended(Outcome::Cancelled));
+}
+
+/// Found by fuzzing.
+#[test]
+fn nothing_in_a_report_moves_a_cursor() {
+    let log = "/state/\u{1b}[2J.log";
+    let text = eventful().text().replace("\"build\",\"catalog\"", "\"\\u001b[2Jbuild\",\"catalog\"");
+    let text = text.replace("/state/nickel.log", "/state/\\u001b[2J.log");
+    let (events, ..) = read(text.as_bytes());
+    let mut summary = Summary::default();
+    events.iter().for_each(|event| summary.read(event));
+    assert_eq!(summary.start.as_ref().unwrap().command, "\u{1b}[2Jbuild");
+    assert!(events.iter().any(|event| serde_json::to_value(event).unwrap()["failure"]["log"] == log));
+    let report = lamina::report::run::text(&summary, lamina::report::run::Style::default());
+    assert!(!report.contains('\u{1b}'), "{report}");
+}
+
 #[test]
 fn what_is_no_run_or_of_another_version_is_refused() {
     let text = eventful().text();

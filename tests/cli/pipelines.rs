@@ -146,6 +146,39 @@ fn the_child_pipeline_has_a_job_a_layer() {
 }
 
 #[test]
+fn the_file_for_bake_has_a_target_a_layer() {
+    let shop = shop();
+    shop.lock(&[RUST, DEBIAN]);
+    shop.replace("layers/tool/workflow.ncl", "a b", "a ${HOME} \\%{b}");
+    insta::assert_snapshot!(tags(&shop.run(["export", "bake", "app"]).snapshot()));
+    let targets = |args: &[&str]| {
+        let file = shop.run_with(&[&["export", "bake"], args].concat(), "", b"", &[]).json(0);
+        let all = file["target"].as_object().unwrap().keys().cloned().collect::<Vec<_>>();
+        (file["group"]["default"]["targets"].clone(), all)
+    };
+    let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
+    assert_eq!(
+        targets(&[]),
+        (serde_json::json!(["app", "base", "plain", "tool"]), names(&["app", "base", "plain", "tool"]))
+    );
+    assert_eq!(targets(&["--only", "name=t*"]), (serde_json::json!(["tool"]), names(&["base", "tool"])));
+    shop.run(["export", "bake", "base", "plain", "--out", "../bake.json"]).stderr("../bake.json: 2 layers\n").success();
+    let written = std::fs::read_to_string(shop.outside().join("bake.json")).unwrap();
+    assert_eq!(written, shop.run(["export", "bake", "base", "plain"]).answer(0));
+    let nowhere = shop.run(["export", "bake", "--out", "nowhere/bake.json"]);
+    nowhere.stderr("error: nowhere/bake.json can't be written: No such file or directory (os error 2)\n").code(1);
+}
+
+#[test]
+fn a_catalog_without_names_for_images_is_not_exported() {
+    let shop = shop();
+    shop.lock(&[RUST, DEBIAN]).file("bad.ncl", "{ registry = \"not-a-host\" }");
+    let told = shop.run(["export", "bake", "--overlay", "bad.ncl"]).snapshot();
+    assert!(told.starts_with("exit code: 3\n----- stderr\nerror[catalog-value]: `not-a-host`"), "{told}");
+    assert_eq!(told.matches("error[").count(), 1, "{told}");
+}
+
+#[test]
 fn the_comment_says_what_is_rebuilt_and_how_long_it_takes() {
     insta::assert_snapshot!(shop().run(["cascade", "--changed", "base", "--format", "markdown"]).snapshot());
 }

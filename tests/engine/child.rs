@@ -17,6 +17,8 @@ fn shell(script: &str, word: &str) -> Program {
         args: ["-c", script, word].map(Into::into).into(),
         env: BTreeMap::from([("PATH".into(), "/usr/bin:/bin".into()), ("WORD".into(), word.into())]),
         lamina: Some(PathBuf::from(env!("CARGO_BIN_EXE_lamina"))),
+        folder: None,
+        reads_stdout: false,
     }
 }
 

@@ -51,11 +51,10 @@ fn steps_are_told_with_their_instructions() {
         built.result.as_ref().unwrap();
         let mut of_run = None;
         for progress in &built.progress {
-            if let Progress::Started { step, instruction: Some(instruction), .. } = progress {
-                if instruction.text == "RUN echo one" {
-                    assert_eq!((instruction.stage.as_str(), instruction.number, instruction.of), ("stage-0", 2, 2));
-                    of_run = Some(*step);
-                }
+            let Progress::Started { step, instruction: Some(instruction), .. } = progress else { continue };
+            if instruction.text == "RUN echo one" {
+                assert_eq!((instruction.stage.as_str(), instruction.number, instruction.of), ("stage-0", 2, 2));
+                of_run = Some(*step);
             }
         }
         let of_run = of_run.expect("the step is told");

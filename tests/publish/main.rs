@@ -6,4 +6,5 @@
 mod lab;
 mod promotion;
 mod proofs;
+mod provenance;
 mod records;

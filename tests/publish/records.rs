@@ -53,15 +53,17 @@ fn a_proof_is_kept_and_found() {
         assert_eq!(referrers(&place, &image, &digest).await.len(), 1);
         let later = publish::Proof { created: proof.created + Duration::from_secs(60), ..proof };
         record(registries, &image, &later).await.unwrap();
-        assert_eq!(recorded(registries, &image, &digest).await.unwrap(), Some(later));
-        assert_eq!(referrers(&place, &image, &digest).await.len(), 2);
+        assert_eq!(recorded(registries, &image, &digest).await.unwrap(), Some(later.clone()));
+        let listed = referrers(&place, &image, &digest).await;
+        assert_eq!(listed.len(), 1);
+        assert_eq!(listed[0]["annotations"]["org.opencontainers.image.created"], later.created.to_string());
     })
     .unwrap();
 }
 
 #[test]
-fn two_who_record_at_once_are_both_listed() {
-    let Some(place) = Place::find("two_who_record_at_once_are_both_listed") else { return };
+fn two_who_record_at_once_leave_a_proof() {
+    let Some(place) = Place::find("two_who_record_at_once_leave_a_proof") else { return };
     let image = place.image("layer");
     registry::block_on(async {
         let digest = place.push(&image, "proven").await;
@@ -69,10 +71,39 @@ fn two_who_record_at_once_are_both_listed() {
         let two = publish::Proof { created: one.created + Duration::from_secs(1), ..one.clone() };
         let (first, second) =
             tokio::join!(record(&place.registries, &image, &one), record(&place.registries, &image, &two));
+        let proofs = [first.unwrap(), second.unwrap()];
         let listed = referrers(&place, &image, &digest).await;
-        for at in [first.unwrap(), second.unwrap()] {
-            assert!(listed.iter().any(|entry| entry["digest"] == json!(at)), "{at} is not in {listed:?}");
-        }
+        assert!(!listed.is_empty() && listed.len() <= 2, "{listed:?}");
+        assert!(listed.iter().all(|entry| proofs.iter().any(|at| entry["digest"] == json!(at))), "{listed:?}");
+        let kept = recorded(&place.registries, &image, &digest).await.unwrap().unwrap();
+        assert!(kept == one || kept == two, "{kept:?}");
+    })
+    .unwrap();
+}
+
+#[test]
+fn what_others_list_stays() {
+    let Some(place) = Place::find("what_others_list_stays") else { return };
+    let image = place.image("layer");
+    registry::block_on(async {
+        let registries = &place.registries;
+        let digest = place.push(&image, "proven").await;
+        let list = image.with_tag(&digest.as_str().replace(':', "-")).unwrap();
+        let other = place.push(&image.with_tag("signature").unwrap(), "a signature").await;
+        let size = registries.raw(&image, Some(&other)).await.unwrap().bytes.len();
+        let entry = json!({
+            "mediaType": MANIFEST, "digest": other, "size": size, "artifactType": "application/x", "more": ["kept"],
+        });
+        let index = json!({ "schemaVersion": 2, "manifests": [entry] }).to_string();
+        let media_type = "application/vnd.oci.image.index.v1+json";
+        registries.push_manifest(&list, media_type, index.into_bytes()).await.unwrap();
+        record(registries, &image, &proof(&digest)).await.unwrap();
+        let listed = referrers(&place, &image, &digest).await;
+        assert_eq!((listed.len(), &listed[0]), (2, &entry));
+        // Under the name of the list stands something else.
+        place.push(&list, "an image").await;
+        let error = record(registries, &image, &proof(&digest)).await.unwrap_err();
+        assert!(error.to_string().ends_with("it is a list of referrers by its name, and no index"), "{error}");
     })
     .unwrap();
 }

@@ -246,8 +246,8 @@ fn source(arg: &clap::Arg) -> Option<Source> {
 mod tests {
     use super::{SOURCES, source};
 
-    /// Values that nobody completes: numbers, and an address.
-    const FREE: &[&str] = &["N", "MIB", "SECONDS", "URL", "FACTOR"];
+    /// Values that nobody completes: numbers, an address, places of secrets.
+    const FREE: &[&str] = &["N", "MIB", "SECONDS", "URL", "FACTOR", "SECRET", "SSH"];
 
     fn check(command: &clap::Command) {
         for arg in command.get_arguments().filter(|arg| arg.get_action().takes_values()) {

@@ -74,7 +74,7 @@ pub fn json(
         }
     }
     // The same mistake in the catalog stands in the way of all layers.
-    findings.dedup();
+    findings.dedup_by(|a, b| (a.code, &a.file) == (b.code, &b.file));
     if !findings.is_empty() {
         let causes = &snapshot.fingerprints().findings;
         return Err(if causes.is_empty() { findings } else { causes.clone() });

@@ -2,6 +2,7 @@
 
 mod text;
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -174,7 +175,8 @@ impl Summary {
         *self = Self { start: Some(start), last: Some(event.at), skipped: skipped.clone(), ..Self::default() };
         for planned in layers {
             // A plan names a layer once; a record may say anything.
-            if self.numbers.insert(planned.layer.clone(), self.layers.len()).is_none() {
+            if let Entry::Vacant(number) = self.numbers.entry(planned.layer.clone()) {
+                number.insert(self.layers.len());
                 self.layers.push(LayerSummary::new(planned.clone()));
             }
         }
@@ -201,6 +203,8 @@ impl Reader for Summary {
             Kind::CancelRequested { reason } => self.cancelled = self.cancelled.max(Some(*reason)),
             Kind::RunFinished { outcome, ms } => {
                 self.end = Some(End { outcome: *outcome, took: Duration::from_millis(*ms) });
+                // Tags are moved side by side.
+                self.promoted.sort_by(|a, b| (&a.layer, &a.tag).cmp(&(&b.layer, &b.tag)));
             }
             _ => {}
         }

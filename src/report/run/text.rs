@@ -95,7 +95,7 @@ fn groups(summary: &Summary, style: Style) -> Vec<Group> {
 /// Recorded runs, newest first, a line each; of each, whether somebody still writes it down.
 pub fn list(runs: &[(RunId, Summary, bool)]) -> String {
     let row = |(run, summary, running): &(RunId, Summary, bool)| {
-        let command = summary.start.as_ref().map(|start| start.command.clone()).unwrap_or_default();
+        let command = summary.start.as_ref().map(|start| shown(&start.command)).unwrap_or_default();
         let (how, _) = how_it_ended(summary, *running);
         [run.to_string(), command, how.to_owned(), counted(summary), duration(summary.took())]
     };
@@ -145,7 +145,7 @@ fn failed(layer: &LayerSummary, failure: &Failure, style: Style) -> String {
         text.push_str(&format!("  {}: {}\n", paint("hint", AnsiColor::Cyan, style), shown(hint)));
     }
     if let Some(log) = &failure.log {
-        text.push_str(&format!("  full log: {}\n", log.display()));
+        text.push_str(&format!("  full log: {}\n", shown(&log.to_string_lossy())));
     }
     text
 }
@@ -205,7 +205,7 @@ fn verdict(summary: &Summary, style: Style) -> String {
     let Some(start) = &summary.start else { return "the run was cut off before it began\n".to_owned() };
     let (how, color) = how_it_ended(summary, style.running);
     let how = paint(how, color, style);
-    format!("{} {} {how}: {}, in {}\n", start.command, start.run, counted(summary), duration(summary.took()))
+    format!("{} {} {how}: {}, in {}\n", shown(&start.command), start.run, counted(summary), duration(summary.took()))
 }
 
 /// How many layers had which outcome.

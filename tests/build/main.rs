@@ -1,0 +1,15 @@
+//! `lamina build` end to end: catalogs of tiny layers, a real engine, a real registry.
+//!
+//! The engine is the one that DOCKER_HOST names, the registry the one of LAMINA_LAB_REGISTRY (HOST:PORT, without TLS),
+//! which has `library/busybox:stable`. Where these are not set the tests are skipped, and say so. Each test has a
+//! namespace of its own in the registry.
+
+mod endings;
+mod engines;
+mod failures;
+mod pair;
+mod proxy;
+mod registries;
+mod secrets;
+mod shop;
+mod story;
