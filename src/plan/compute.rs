@@ -88,7 +88,7 @@ impl Plan {
         }
         let image = |name: &LayerName| images.get(name).ok_or_else(|| PlanError::NotAsked(name.clone()));
         let rebuilt = rebuilt(snapshot, wanted);
-        let drafts = drafts(snapshot, wanted, &rebuilt, &image)?;
+        let drafts = drafts(snapshot, wanted, &rebuilt, image)?;
         let is_planned = |name: &LayerName| drafts.contains_key(name) || wanted.selected.contains(name);
         let named = images_of(snapshot, snapshot.graph.names().filter(|name| is_planned(name)))
             .map_err(PlanError::Unbuildable)?;
