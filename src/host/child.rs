@@ -57,7 +57,8 @@ pub struct Ended {
 
 impl Program {
     /// Runs it to its end; `read` gets what it writes on stderr, in pieces. Its stdin is empty, and its stdout is
-    /// dropped unless it is read, too. When `cancel` is cancelled, it gets SIGINT, and its whole group SIGKILL some seconds later.
+    /// dropped unless it is read, too. When `cancel` is cancelled, it gets SIGINT, and its whole group SIGKILL some
+    /// seconds later.
     ///
     /// # Errors
     /// When it can't be started or waited for.
