@@ -40,6 +40,39 @@ fn a_signal_ends_the_builds_and_the_report_says_so() {
 }
 
 #[test]
+fn a_second_signal_waits_for_nothing() {
+    let word = format!("3{}.25", std::process::id());
+    let Some(shop) = Shop::new("a_second_signal_waits_for_nothing") else { return };
+    // A hook that does not mind being asked.
+    let hook = format!("hooks = {{ before_build = [[\"sh\", \"-c\", \"trap '' INT; sleep {word}; true\"]] }},");
+    shop.layer("slow", "", "RUN true", &hook).lock();
+    let running = start(&shop, &word);
+    running.signal(Signal::INT);
+    until("the first signal is heard", || shop.events().iter().any(|event| event["event"] == "cancel-requested"));
+    running.signal(Signal::INT);
+    let ran = running.end();
+    assert_eq!(ran.code, Some(130), "{ran:?}");
+    until("the hook is gone", || !runs(&word));
+    let events = shop.events();
+    let reasons: Vec<_> = events.iter().filter_map(|event| event["reason"].as_str()).collect();
+    assert!(reasons.windows(2).any(|two| two == ["interrupted", "second-signal"]), "{reasons:?}");
+    assert_eq!(events.last().unwrap()["event"], "run-finished");
+}
+
+#[test]
+fn all_that_a_hook_has_started_ends_with_it() {
+    let word = format!("4{}.25", std::process::id());
+    let Some(shop) = Shop::new("all_that_a_hook_has_started_ends_with_it") else { return };
+    let hook = format!("hooks = {{ before_build = [[\"sh\", \"-c\", \"sleep {word} & wait; true\"]] }},");
+    shop.layer("slow", "", "RUN true", &hook).lock();
+    let running = start(&shop, &word);
+    running.signal(Signal::TERM);
+    let ran = running.end();
+    assert_eq!(ran.code, Some(130), "{ran:?}");
+    until("what the hook has started is gone", || !runs(&word));
+}
+
+#[test]
 fn nothing_runs_on_after_lamina_was_killed_and_the_next_run_completes() {
     let test = "nothing_runs_on_after_lamina_was_killed_and_the_next_run_completes";
     // Long enough to be seen, and short enough to be waited for the second time.

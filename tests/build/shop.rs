@@ -150,6 +150,17 @@ impl Shop {
         (ran.code, answer)
     }
 
+    /// The events of the last run that was written down; none where there was none.
+    pub fn events(&self) -> Vec<Value> {
+        let Ok(catalogs) = fs::read_dir(self.beside("state/lamina")) else { return Vec::new() };
+        let runs =
+            catalogs.flat_map(|catalog| fs::read_dir(catalog.unwrap().path().join("runs")).into_iter().flatten());
+        let Some(last) = runs.map(|run| run.unwrap().path()).max() else { return Vec::new() };
+        let text = fs::read_to_string(last.join("events.jsonl")).unwrap_or_default();
+        // The last line may be half written.
+        text.lines().map_while(|line| serde_json::from_str(line).ok()).collect()
+    }
+
     /// What a tag of a layer stands for.
     pub fn digest(&self, layer: &str, tag: &str) -> Option<String> {
         let image: ImageRef = format!("{}/{}/{layer}:{tag}", self.registry, self.unique).parse().unwrap();

@@ -25,6 +25,32 @@ fn outcomes(report: &Value) -> Vec<(String, String)> {
     all
 }
 
+/// Numbers without gaps; a layer ends once, after it has begun, and begins after its parents have ended well.
+fn events_are_in_order(events: &[Value]) {
+    let numbers: Vec<u64> = events.iter().map(|event| event["seq"].as_u64().unwrap()).collect();
+    assert_eq!(numbers, (0..events.len() as u64).collect::<Vec<_>>());
+    assert_eq!(
+        (&events[0]["event"], &events[events.len() - 1]["event"]),
+        (&"run-started".into(), &"run-finished".into())
+    );
+    let place = |kind: &str, layer: &Value| {
+        let found = events.iter().enumerate().filter(|(_, event)| event["event"] == kind && event["layer"] == *layer);
+        let places: Vec<usize> = found.map(|(place, _)| place).collect();
+        assert_eq!(places.len(), 1, "{kind} {layer}");
+        places[0]
+    };
+    for planned in events[0]["layers"].as_array().unwrap() {
+        let layer = &planned["layer"];
+        let (begun, ended) = (place("layer-started", layer), place("layer-finished", layer));
+        assert!(begun < place("layer-built", layer) && place("layer-built", layer) < ended);
+        assert_eq!(events[ended]["outcome"], "succeeded");
+        for parent in planned["needs"].as_array().unwrap() {
+            assert!(place("layer-finished", parent) < begun, "{parent} {layer}");
+            assert!(events[begun]["parents"][parent.as_str().unwrap()].is_string());
+        }
+    }
+}
+
 #[test]
 fn a_catalog_is_built_then_left_alone_then_built_where_it_changed() {
     let Some(mut shop) = Shop::new("a_catalog_is_built_then_left_alone_then_built_where_it_changed") else { return };
@@ -71,6 +97,11 @@ fn a_catalog_is_built_then_left_alone_then_built_where_it_changed() {
         "{labels:#}"
     );
     assert_eq!(labels["dev.lamina.fingerprint"], layer(&report, "left")["fingerprint"]);
+
+    assert!(
+        ["fp-", "proof-", "provenance-"].iter().all(|kind| shop.tags("top").iter().any(|tag| tag.starts_with(kind)))
+    );
+    events_are_in_order(&shop.events());
 
     // Nothing to do: no client is needed, none is found, and no history is written.
     let path = shop.env[std::ffi::OsStr::new("PATH")].clone();
@@ -132,4 +163,30 @@ fn a_saved_plan_is_run_and_refused_when_the_catalog_has_moved() {
     assert!(ran.stderr.contains("the plan in plan.json can't be run"), "{}", ran.stderr);
     let ran = shop.run(&["build", "--plan", "plan.json", "--all"]);
     assert_eq!(ran.code, Some(2), "{ran:?}");
+}
+
+#[test]
+fn what_is_built_because_it_is_needed_is_not_promoted() {
+    let Some(shop) = Shop::new("what_is_built_because_it_is_needed_is_not_promoted") else { return };
+    shop.layer("base", "", "RUN true", "").layer("top", "base", "RUN true", "").lock();
+    let ran = shop.run(&["build", "top", "--no-ancestors"]);
+    assert_eq!((ran.code, ran.stdout.as_str()), (Some(1), ""), "{ran:?}");
+    let (code, report) = shop.build(&["top"]);
+    assert_eq!(code, Some(0), "{report:#}");
+    assert_eq!(layer(&report, "base")["outcome"], "succeeded");
+    assert_eq!((shop.digest("base", "latest"), shop.digest("top", "latest").is_some()), (None, true));
+}
+
+#[test]
+fn what_is_forced_is_built_once_more_without_a_cache() {
+    let Some(shop) = Shop::new("what_is_forced_is_built_once_more_without_a_cache") else { return };
+    shop.layer("it", "", "RUN date +%s > /when", "").layer("child", "it", "RUN true", "").lock();
+    let (code, first) = shop.build(&["--all"]);
+    assert_eq!(code, Some(0), "{first:#}");
+    let (code, again) = shop.build(&["it", "--force"]);
+    assert_eq!((code, again["layers"].as_array().unwrap().len()), (Some(0), 1), "{again:#}");
+    let it = layer(&again, "it");
+    assert_eq!((it["origin"].as_str(), it["steps_cached"].as_u64()), (Some("built"), Some(0)), "{it:#}");
+    assert_ne!(it["digest"], layer(&first, "it")["digest"]);
+    assert_eq!(shop.digest("it", "latest").as_deref(), it["digest"].as_str());
 }
