@@ -23,8 +23,7 @@ use crate::snapshot::Snapshot;
 #[command(after_help = "Examples:
   lamina verify rust
   lamina verify --all --no-record
-  lamina verify --only class=toolchain --all --format json
-  lamina verify rust --digest sha256:4587c5748e5dc62600681b0305d7b95361a9858d211c7545c86bdf9f6b976ddd")]
+  lamina verify --only class=toolchain --all --format json")]
 pub struct Args {
     #[command(flatten)]
     selection: SelectionArgs,
