@@ -139,7 +139,7 @@ impl Builder {
 impl Drop for Builder {
     fn drop(&mut self) {
         // The benchmark is over; a builder that stays is a line in a list.
-        let _ = Command::new("docker").args(["buildx", "rm", &self.0]).stdout(Stdio::null()).status();
+        let _ = Command::new("docker").args(["buildx", "rm", &self.0]).output();
     }
 }
 
