@@ -48,7 +48,7 @@ pub fn run(context: &Context<'_>, args: &Args) -> Result<Exit, CommandError> {
         let error = CommandError::new(Exit::Usage, "--digest is the image of one layer");
         return Err(error.hint("name that layer alone"));
     }
-    let wanted = snapshot.graph.build_order().into_iter().filter(|name| selected.layers.contains(*name));
+    let wanted = snapshot.graph.build_order().filter(|name| selected.layers.contains(*name));
     let subjects = wanted.map(|name| subject(&snapshot, name, args)).collect::<Result<Vec<_>, _>>()?;
     let engine = args.engine.open(context)?;
     let cancel = CancellationToken::new();
