@@ -58,7 +58,7 @@ fn a_journal_holds_the_events_and_the_logs_for_nobody_else() {
     run.record(&history);
     let folder = history.folder().file_name().unwrap().to_str().unwrap();
     assert!(folder.starts_with("my_catalog-") && folder.len() == "my_catalog-".len() + 8, "{folder}");
-    assert_eq!(history.runs().unwrap(), [run.run.clone()]);
+    assert_eq!(history.runs().unwrap(), std::slice::from_ref(&run.run));
     let found: Vec<Event> = history.events(&run.run).unwrap().map(Result::unwrap).collect();
     assert_eq!(found, run.events);
     let log = fs::read_to_string(history.log(&run.run, &name("rust"))).unwrap();
