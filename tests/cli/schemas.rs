@@ -142,6 +142,10 @@ fn every_answer_among_the_snapshots_keeps_a_schema() {
     let mut found = 0;
     for entry in fs::read_dir(manifest_folder().join("tests/cli/snapshots")).unwrap() {
         let path = entry.unwrap().path();
+        // What is written down for another tool keeps that tool's shape.
+        if path.file_name().unwrap().to_string_lossy().contains("the_file_for_bake") {
+            continue;
+        }
         let text = fs::read_to_string(&path).unwrap();
         let Some((_, stdout)) = text.split_once("----- stdout\n") else { continue };
         let stdout = stdout.split("----- stderr\n").next().unwrap();
