@@ -10,7 +10,7 @@ fn an_engine_that_can_not_be_reached_has_a_code_of_its_own() {
     let Some(mut shop) = Shop::new("an_engine_that_can_not_be_reached_has_a_code_of_its_own") else { return };
     shop.layer("it", "", "RUN true", "").lock();
     shop.env.insert("DOCKER_HOST".into(), format!("unix://{}", shop.beside("no.sock").display()).into());
-    let (code, report) = shop.build(&["it"]);
+    let (code, report) = shop.build(&["it", "--client", "buildx"]);
     assert_eq!((code, layer(&report, "it")["failure"]["kind"].as_str()), (Some(8), Some("engine")), "{report:#}");
     let tmp = shop.beside("tmp");
     shop.env.insert("PATH".into(), tmp.clone().into());

@@ -1,8 +1,8 @@
 //! `lamina build` end to end: catalogs of tiny layers, a real engine, a real registry.
 //!
-//! The engine is the one that DOCKER_HOST names, the registry the one of LAMINA_LAB_REGISTRY (HOST:PORT, without TLS),
-//! which has `library/busybox:stable`. Where these are not set the tests are skipped, and say so. Each test has a
-//! namespace of its own in the registry.
+//! The engine is the one that DOCKER_HOST names, or BUILDKIT_HOST where that is set, too; the registry the one of
+//! LAMINA_LAB_REGISTRY (HOST:PORT, without TLS), which has `library/busybox:stable`. Where these are not set the tests
+//! are skipped, and say so. Each test has a namespace of its own in the registry.
 
 mod endings;
 mod engines;

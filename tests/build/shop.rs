@@ -51,7 +51,9 @@ impl Shop {
         let unique = format!("test-build-{}-{number}-{now}", std::process::id());
         let temp = TempDir::new().unwrap();
         let mut env: BTreeMap<OsString, OsString> = std::env::vars_os()
-            .filter(|(name, _)| ["PATH", "DOCKER_HOST", "DOCKER_CONFIG"].iter().any(|known| name == known))
+            .filter(|(name, _)| {
+                ["PATH", "DOCKER_HOST", "DOCKER_CONFIG", "BUILDKIT_HOST"].iter().any(|known| name == known)
+            })
             .collect();
         for (name, folder) in
             [("HOME", "home"), ("XDG_CACHE_HOME", "cache"), ("XDG_STATE_HOME", "state"), ("TMPDIR", "tmp")]
