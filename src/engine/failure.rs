@@ -161,6 +161,8 @@ const RULES: &[Rule] = &[
     (&[], &["ResourceExhausted: "], FailureKind::Resources, false, None),
     // The engine's own.
     (&["parent snapshot", "does not exist"], &[], FailureKind::Engine, true, None),
+    // Two builds name the same image at once: dockerd's image store takes the first one.
+    (&["image \"", "\": already exists"], &[], FailureKind::Engine, true, None),
     (&[], &["Cannot connect to the Docker daemon", "failed to connect to the docker API", "error during connect", "listing workers for Build"], FailureKind::Engine, true, Some(START)),
     (&[], &["no builder", "failed to find driver", "unable to resolve docker endpoint"], FailureKind::Engine, false, Some(START)),
     (&[], &["unknown flag: ", "unknown shorthand flag", "flag provided but not defined", "unknown command"], FailureKind::Engine, false, Some(CLIENT)),

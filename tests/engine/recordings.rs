@@ -157,6 +157,7 @@ fn errors_of_steps() {
         (1, "[2/2] RUN make", format!("{process} cannot allocate memory"), Resources, false, None),
         (1, "[2/2] RUN make", format!("{process} exit code: 137"), Step, false, Some(137)),
         (1, "[2/2] RUN make", format!("{process} exit code: 5"), Step, false, Some(5)),
+        (1, "exporting to image", "image \"127.0.0.1:5000/a:fp-1\": already exists".into(), Engine, true, None),
         (1, "exporting to image", "failed to prepare extraction snapshot \"extract-1 sha256:0\": parent snapshot sha256:1 does not exist: not found".into(), Engine, true, None),
         (1, "exporting to image", "failed to push r.test/a:t: failed to authorize: failed to fetch anonymous token: unexpected status from GET request to https://r.test/token: 401 Unauthorized".into(), Unauthorized, false, None),
         (1, "exporting to image", "failed to push r.test/a:t: failed to authorize: failed to fetch anonymous token: Get \"https://r.test/token\": dial tcp: lookup r.test: no such host".into(), Registry, true, None),

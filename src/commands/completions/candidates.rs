@@ -246,8 +246,8 @@ fn source(arg: &clap::Arg) -> Option<Source> {
 mod tests {
     use super::{SOURCES, source};
 
-    /// Values that nobody completes: numbers, an address, places of secrets.
-    const FREE: &[&str] = &["N", "MIB", "SECONDS", "URL", "FACTOR", "SECRET", "SSH"];
+    /// Values that nobody completes: numbers, an address, a digest, places of secrets.
+    const FREE: &[&str] = &["N", "MIB", "SECONDS", "URL", "SHA256", "FACTOR", "SECRET", "SSH"];
 
     fn check(command: &clap::Command) {
         for arg in command.get_arguments().filter(|arg| arg.get_action().takes_values()) {
