@@ -128,9 +128,13 @@ fn of_tail(ending: &Ending, seen: Seen) -> SolveError {
 }
 
 fn error(kind: FailureKind, message: String, hints: &[&str], seen: Seen) -> SolveError {
+    let message = match in_a_line(&message) {
+        silence if silence.is_empty() => "it failed, and nothing says why".to_owned(),
+        message => message,
+    };
     SolveError {
         kind,
-        message: in_a_line(&message),
+        message,
         hints: hints.iter().map(|hint| (*hint).to_owned()).collect(),
         step: None,
         exit_code: None,
