@@ -1,6 +1,6 @@
 //! What commands get their data from. Everything is made when it is first asked for.
 
-use std::cell::RefCell;
+use std::cell::{OnceCell, RefCell};
 use std::fs;
 use std::io::Read;
 use std::os::unix::fs::OpenOptionsExt;
@@ -48,6 +48,7 @@ pub struct Context<'a> {
     options: Options,
     lock: LockSource,
     cache: RefCell<Cache>,
+    registries: OnceCell<Registries>,
 }
 
 impl<'a> Context<'a> {
@@ -97,7 +98,7 @@ impl<'a> Context<'a> {
             Some(cache) if !args.no_cache => Cache::open(&cache, &root, &options.overlays),
             _ => Cache::disabled(),
         };
-        Ok(Self { ui, args, folder, root, options, lock, cache: RefCell::new(cache) })
+        Ok(Self { ui, args, folder, root, options, lock, cache: RefCell::new(cache), registries: OnceCell::new() })
     }
 
     /// The catalog's root.
@@ -201,7 +202,8 @@ impl<'a> Context<'a> {
         self.args.lock.clone().unwrap_or_else(|| self.root.join(lock::FILE))
     }
 
-    /// Asks registries. The catalog says by which hosts they are reached.
+    /// Asks registries. The catalog says by which hosts they are reached; it is asked once, for connections that are open
+    /// and logins that were found serve all that a command asks.
     ///
     /// # Errors
     /// When there is no way to ask: a certificate can't be read, a mirror is no host.
@@ -211,12 +213,18 @@ impl<'a> Context<'a> {
         snapshot: &Snapshot,
         question: impl AsyncFnOnce(&Registries) -> T,
     ) -> Result<T, CommandError> {
-        let options = match &snapshot.catalog.config {
-            Some(catalog) => registry::Options::for_catalog(catalog, |name| std::env::var_os(name)),
-            None => registry::Options::default(),
+        let registries = match self.registries.get() {
+            Some(registries) => registries,
+            None => {
+                let options = match &snapshot.catalog.config {
+                    Some(catalog) => registry::Options::for_catalog(catalog, |name| std::env::var_os(name)),
+                    None => registry::Options::default(),
+                };
+                let opened = registry::open(&args.apply(options))?;
+                self.registries.get_or_init(|| opened)
+            }
         };
-        let registries = registry::open(&args.apply(options))?;
-        Ok(registry::block_on(question(&registries))?)
+        Ok(registry::block_on(question(registries))?)
     }
 
     fn load(&self, tree: Box<dyn Tree>, lock: Option<Arc<str>>) -> Result<Snapshot, CommandError> {
