@@ -121,7 +121,7 @@ fn what_is_pushed_can_be_read() {
 fn a_login_is_shown_for_what_is_pushed() {
     let Some(real) = RealRegistry::start("a_login_is_shown_for_what_is_pushed", true, None) else { return };
     let (_folder, logins) = login(&real.host);
-    there_and_back(&Options { logins, ..plain(&[&real.host]) }, &real.host, "a/b");
+    there_and_back(&Options { logins, ..plain(&[&real.host]) }, &real.host, "pushed/here");
     let error = push_blob(&plain(&[&real.host]), &image(&real.host, "a/b:1"), b"else").unwrap_err();
     assert!(matches!(error.kind, RegistryErrorKind::Unauthorized { .. }), "{error}");
 }
@@ -131,7 +131,7 @@ fn what_is_pushed_goes_by_tls() {
     let authority = Authority::new();
     let Some(real) = RealRegistry::start("what_is_pushed_goes_by_tls", true, Some(&authority)) else { return };
     let (_folder, logins) = login(&real.host);
-    there_and_back(&Options { logins, ..authority.options() }, &real.host, "a/b");
+    there_and_back(&Options { logins, ..authority.options() }, &real.host, "pushed/here");
 }
 
 /// A registry that takes an upload at `location`, and nothing else.

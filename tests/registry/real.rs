@@ -72,7 +72,7 @@ impl Drop for RealRegistry {
 fn configuration(folder: &Path, host: &str, wants_login: bool, tls: Option<&Authority>) -> String {
     let at = |name: &str| folder.join(name).display().to_string();
     let mut text = format!(
-        "version: 0.1\nlog: {{level: error}}\nstorage: {{filesystem: {{rootdir: {}}}}}\nhttp:\n  addr: {host}\n",
+        "version: 0.1\nlog: {{level: error}}\nstorage: {{filesystem: {{rootdirectory: {}}}}}\nhttp:\n  addr: {host}\n",
         at("storage")
     );
     if let Some(authority) = tls {
