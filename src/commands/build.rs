@@ -27,7 +27,7 @@ use crate::run::compose::{Places, compose};
 use crate::run::hooks::HookSettings;
 use crate::run::scheduler::Options;
 use crate::run::secrets::{self, GivenSecret, GivenSsh, Missing, Secrets, SecretsError};
-use crate::run::{self, Ended, Promote, Settings, Work};
+use crate::run::{self, Attest, Ended, Promote, Settings, Work};
 use crate::snapshot::Snapshot;
 use crate::tree;
 
@@ -66,6 +66,9 @@ pub struct Args {
     /// Which tags for people are moved, and when
     #[arg(long, value_name = "WHEN", value_enum, default_value_t)]
     promote: PromoteWhen,
+    /// What is written down of each image that was built, beside it in the registry
+    #[arg(long, value_name = "WHAT", value_enum, default_value_t)]
+    attest: AttestWhat,
     /// Where a secret is: id=ID,src=FILE or id=ID,env=NAME; may be repeated [default: LAMINA_SECRET_ID]
     #[arg(long, value_name = "SECRET")]
     secret: Vec<GivenSecret>,
@@ -113,6 +116,18 @@ enum PromoteWhen {
     #[default]
     All,
     /// None
+    None,
+}
+
+/// What is written down of the images that were built.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+enum AttestWhat {
+    /// What it was made from: SLSA provenance
+    #[default]
+    Provenance,
+    /// That, and what is in it: an SBOM in SPDX
+    All,
+    /// Nothing
     None,
 }
 
@@ -166,6 +181,7 @@ fn build(
     let settings = Settings {
         schedule: Options { jobs, keep_going: args.keep_going, attempts: ATTEMPTS },
         promote: args.promote.into(),
+        attest: args.attest.into(),
         cache: args.cache.into(),
         source_date_epoch: args.source_date_epoch,
         hooks: hooks(context, secrets),
@@ -348,6 +364,16 @@ impl From<PromoteWhen> for Promote {
             PromoteWhen::Each => Promote::Each,
             PromoteWhen::All => Promote::All,
             PromoteWhen::None => Promote::None,
+        }
+    }
+}
+
+impl From<AttestWhat> for Attest {
+    fn from(what: AttestWhat) -> Self {
+        match what {
+            AttestWhat::Provenance => Attest::Provenance,
+            AttestWhat::All => Attest::All,
+            AttestWhat::None => Attest::None,
         }
     }
 }

@@ -178,6 +178,7 @@ const RULES: &[Rule] = &[
     (&["secret ", ": not found"], &[], FailureKind::Secret, false, None),
     (&[], &["unset ssh forward key", "no SSH key", "no ssh handler", "failed to convert agent config"], FailureKind::Secret, false, Some(SSH)),
     (&["failed to stat"], &["no such file or directory"], FailureKind::Secret, false, None),
+    (&["lstat ", "no such file or directory"], &[], FailureKind::Context, false, None),
     (&["\": not found"], &["failed to compute cache key", "failed to calculate checksum"], FailureKind::Context, false, None),
     // A registry that can't be asked; also one that can't be asked for a token.
     (&["server gave HTTP response to HTTPS client"], &[], FailureKind::Registry, false, Some(HTTP)),

@@ -2,8 +2,8 @@
 //! good.
 //!
 //! [`prove`] runs what [`crate::snapshot::Probes`] names, [`record`] keeps what came out beside the image, [`promote`]
-//! moves tags, and [`attest`] tells what the image was made from. Nothing is kept on this machine: the registry has it
-//! all, so every machine knows.
+//! moves tags, [`attest`] tells what the image was made from, and [`inventory`] what is in it. Nothing is kept on this
+//! machine: the registry has it all, so every machine knows.
 
 mod artifact;
 mod labels;
@@ -11,6 +11,7 @@ mod promote;
 mod proof;
 mod provenance;
 mod record;
+mod sbom;
 mod verify;
 
 pub use labels::labels;
@@ -18,4 +19,5 @@ pub use promote::{Moved, PromoteError, promote};
 pub use proof::{Verdict, prove};
 pub use provenance::{Provenance, attest};
 pub use record::{Proof, is_proven, record, recorded};
+pub use sbom::{Contents, SbomError, inventory};
 pub use verify::{Subject, Verified, verify};

@@ -261,7 +261,7 @@ fn why(error: &SolveError, lines: &VecDeque<String>) -> String {
 }
 
 /// A private folder with a Dockerfile, which is its own build context.
-fn folder(dockerfile: &str) -> Result<TempDir, SolveError> {
+pub(super) fn folder(dockerfile: &str) -> Result<TempDir, SolveError> {
     let made = tempfile::Builder::new().prefix("lamina-proof-").tempdir();
     let made = made.and_then(|folder| fs::write(folder.path().join("Dockerfile"), dockerfile).map(|()| folder));
     made.map_err(|error| SolveError {

@@ -16,7 +16,7 @@ use crate::snapshot::Snapshot;
 use crate::tree::Hash;
 
 /// The type of the document, and of the artifact that it is in.
-const MEDIA_TYPE: &str = "application/vnd.in-toto+json";
+pub(super) const MEDIA_TYPE: &str = "application/vnd.in-toto+json";
 const STATEMENT: &str = "https://in-toto.io/Statement/v1";
 const PREDICATE: &str = "https://slsa.dev/provenance/v1";
 /// What the parameters mean; docs/proof.md says it.
@@ -80,32 +80,25 @@ impl Provenance<'_> {
     /// The statement: which image, and what it was made from.
     pub fn statement(&self) -> Value {
         let About { client, version, .. } = self.engine;
-        json!({
-            "_type": STATEMENT,
-            "subject": [{
-                "name": format!("{}/{}", self.image.registry(), self.image.repository()),
-                "digest": sha256(self.digest),
-            }],
-            "predicateType": PREDICATE,
-            "predicate": {
-                "buildDefinition": {
-                    "buildType": BUILD_TYPE,
-                    "externalParameters": self.parameters(),
-                    "resolvedDependencies": self.dependencies(),
+        let predicate = json!({
+            "buildDefinition": {
+                "buildType": BUILD_TYPE,
+                "externalParameters": self.parameters(),
+                "resolvedDependencies": self.dependencies(),
+            },
+            "runDetails": {
+                "builder": {
+                    "id": "urn:lamina",
+                    "version": { "lamina": env!("CARGO_PKG_VERSION"), client.as_str(): version },
                 },
-                "runDetails": {
-                    "builder": {
-                        "id": "urn:lamina",
-                        "version": { "lamina": env!("CARGO_PKG_VERSION"), client.as_str(): version },
-                    },
-                    "metadata": {
-                        "invocationId": self.run,
-                        "startedOn": self.started,
-                        "finishedOn": self.finished,
-                    },
+                "metadata": {
+                    "invocationId": self.run,
+                    "startedOn": self.started,
+                    "finishedOn": self.finished,
                 },
             },
-        })
+        });
+        statement(self.image, self.digest, PREDICATE, predicate)
     }
 
     /// What the catalog says: the fields that go into the fingerprint.
@@ -157,6 +150,19 @@ impl Provenance<'_> {
         }
         all
     }
+}
+
+/// What is said of an image, as an in-toto statement.
+pub(super) fn statement(image: &ImageRef, digest: &Digest, predicate_type: &str, predicate: Value) -> Value {
+    json!({
+        "_type": STATEMENT,
+        "subject": [{
+            "name": format!("{}/{}", image.registry(), image.repository()),
+            "digest": sha256(digest),
+        }],
+        "predicateType": predicate_type,
+        "predicate": predicate,
+    })
 }
 
 fn sha256(digest: &Digest) -> Value {

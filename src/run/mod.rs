@@ -54,6 +54,8 @@ pub struct Settings<'a> {
     pub schedule: scheduler::Options,
     /// Which tags for people are moved, and when.
     pub promote: Promote,
+    /// What is written down of the images that were built.
+    pub attest: Attest,
     /// Where the layer cache is.
     pub cache: cache::CacheStore,
     /// Seconds since 1970 that times in images are set to.
@@ -64,6 +66,18 @@ pub struct Settings<'a> {
     pub revision: Option<String>,
     /// The file that a layer's log is kept in, where one is.
     pub log: &'a dyn Fn(&LayerName) -> Option<PathBuf>,
+}
+
+/// What is written down of the images that were built, beside them in the registry.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Attest {
+    /// Nothing.
+    None,
+    /// What they were made from.
+    #[default]
+    Provenance,
+    /// What they were made from, and what is in them.
+    All,
 }
 
 /// Which tags for people are moved, and when.

@@ -3,12 +3,13 @@
 use futures_util::future::join_all;
 use jiff::Timestamp;
 use tokio::sync::mpsc::UnboundedSender;
+use tokio_util::sync::CancellationToken;
 
-use super::Work;
+use super::{Attest, Work};
 use crate::event::{Built, Kind};
 use crate::model::{Digest, ImageRef, LayerName};
 use crate::plan::{Reason, Step};
-use crate::publish::{self, Moved, PromoteError, Provenance};
+use crate::publish::{self, Contents, Moved, PromoteError, Provenance};
 use crate::registry::Registry;
 
 /// Whether a layer was selected, and is not only in the plan because another one needs it: the tags of others stay.
@@ -42,13 +43,16 @@ pub(super) async fn promote_all<R: Registry>(
     join_all(all).await.into_iter().filter_map(Result::err).collect()
 }
 
-/// Writes down what the images of this run were made from. That it can't be is no reason to call a layer bad.
+/// Writes down what the images of this run were made from, and what is in them, as far as that is wanted. That it can't
+/// be is no reason to call a layer bad.
 pub(super) async fn attest_all<R: Registry>(work: &Work<'_, R>, done: &[Done<'_>], tell: &UnboundedSender<Kind>) {
+    let cancel = CancellationToken::new();
     let attest = |done: &Done<'_>| {
         let (layer, image, digest) = (done.step.layer.clone(), done.step.image.clone(), done.built.digest.clone());
         let (parents, started, finished) = (done.parents.clone(), done.started, done.finished);
+        let cancel = &cancel;
         async move {
-            let Some(engine) = work.engine else { return };
+            let Some(engine) = work.engine.filter(|_| work.settings.attest >= Attest::Provenance) else { return };
             let provenance = Provenance {
                 snapshot: &work.snapshot,
                 layer: &layer,
@@ -63,6 +67,15 @@ pub(super) async fn attest_all<R: Registry>(work: &Work<'_, R>, done: &[Done<'_>
             };
             if let Err(error) = publish::attest(work.registry, &provenance).await {
                 let message = format!("what it was made from is not written down: {error}");
+                drop(tell.send(Kind::Warning { layer: Some(layer.clone()), message }));
+            }
+            if work.settings.attest < Attest::All {
+                return;
+            }
+            let contents = Contents { snapshot: &work.snapshot, layer: &layer, image: &image, digest: &digest };
+            let now = work.clock.now();
+            if let Err(error) = publish::inventory(work.registry, engine, &contents, now, cancel).await {
+                let message = format!("what is in it is not written down: {error}");
                 drop(tell.send(Kind::Warning { layer: Some(layer.clone()), message }));
             }
         }

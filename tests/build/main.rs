@@ -4,6 +4,7 @@
 //! LAMINA_LAB_REGISTRY (HOST:PORT, without TLS), which has `library/busybox:stable`. Where these are not set the tests
 //! are skipped, and say so. Each test has a namespace of its own in the registry.
 
+mod attest;
 mod endings;
 mod engines;
 mod failures;
