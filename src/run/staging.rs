@@ -1,8 +1,8 @@
 //! What a build is sent: exactly the files that were fingerprinted, in a private folder of their own.
 //!
 //! So what is hashed is what is built: a file that has changed meanwhile ends the build, one that has come since is not
-//! seen, and what `.dockerignore` leaves out is not there. Modes are those that were hashed, and every file is of one
-//! moment, so that neither checkout nor machine goes into an image.
+//! seen, and what `.dockerignore` leaves out is not there. Modes are those that were hashed, and times follow from the
+//! content, so that neither checkout nor machine goes into an image.
 
 use std::collections::BTreeMap;
 use std::fs::{self, DirBuilder, File, Permissions};
@@ -17,10 +17,13 @@ use crate::event::FailureKind;
 use crate::fingerprint::{ContextFile, FileMode, MAX_CONTEXT};
 use crate::model::{LayerName, RelPath};
 use crate::snapshot::Snapshot;
-use crate::tree::{Files, TreeError, sha256};
+use crate::tree::{Files, Hash, TreeError, sha256};
 
-/// When every staged file was changed last: the first moment that ZIP archives can name, in seconds since 1970.
+/// When staged folders were changed last, and files at the earliest: the first moment that ZIP archives can name, in
+/// seconds since 1970.
 pub const MTIME: i64 = 315_532_800;
+/// In how many seconds behind [`MTIME`] the times of files lie: some two years.
+pub const MTIME_SPAN: i64 = 1 << 26;
 
 /// The files of a build, in a folder that only this user may look into. It goes with this value.
 #[derive(Debug)]
@@ -110,7 +113,8 @@ fn stage_dockerfile(files: &Files, path: &RelPath, to: &Path) -> Result<PathBuf,
     make_folder(to).map_err(io_error)?;
     let dockerfile = to.join(path.file_name());
     fs::write(&dockerfile, file.text.as_bytes()).map_err(io_error)?;
-    set_times(&dockerfile).and_then(|()| set_times(to)).map_err(io_error)?;
+    let time = moment(&sha256(file.text.as_bytes()));
+    set_times(&dockerfile, time).and_then(|()| set_times(to, FOLDER)).map_err(io_error)?;
     Ok(dockerfile)
 }
 
@@ -151,7 +155,7 @@ fn copy_all(
         if hash != file.hash {
             return Err(StageError::Moved(what));
         }
-        set_times(&target).map_err(io_error)?;
+        set_times(&target, moment(&hash)).map_err(io_error)?;
     }
     set_folder_times(to).map_err(root)
 }
@@ -185,8 +189,18 @@ fn make_folder(folder: &Path) -> io::Result<()> {
     fs::set_permissions(folder, Permissions::from_mode(0o755))
 }
 
-fn set_times(path: &Path) -> io::Result<()> {
-    let time = Timespec { tv_sec: MTIME, tv_nsec: 0 };
+const FOLDER: Timespec = Timespec { tv_sec: MTIME, tv_nsec: 0 };
+
+/// The time of a file with this content. BuildKit keeps what it was sent before, and takes a file of the same path, size
+/// and time for the same file: so another content has to have another time, and the same content the same.
+fn moment(hash: &Hash) -> Timespec {
+    let bits = hash.iter().take(8).fold(0_u64, |bits, byte| bits << 8 | u64::from(*byte));
+    let seconds = i64::try_from(bits >> 32).unwrap_or_default() % MTIME_SPAN;
+    let nanos = u32::try_from(bits % 1_000_000_000).unwrap_or_default();
+    Timespec { tv_sec: MTIME + seconds, tv_nsec: nanos.into() }
+}
+
+fn set_times(path: &Path, time: Timespec) -> io::Result<()> {
     let times = Timestamps { last_access: time, last_modification: time };
     Ok(rustix::fs::utimensat(CWD, path, &times, AtFlags::SYMLINK_NOFOLLOW)?)
 }
@@ -199,5 +213,5 @@ fn set_folder_times(folder: &Path) -> io::Result<()> {
             set_folder_times(&member.path())?;
         }
     }
-    set_times(folder)
+    set_times(folder, FOLDER)
 }

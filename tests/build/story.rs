@@ -132,6 +132,22 @@ fn a_catalog_is_built_then_left_alone_then_built_where_it_changed() {
 }
 
 #[test]
+fn a_change_that_keeps_the_size_of_a_file_is_built() {
+    let Some(shop) = Shop::new("a_change_that_keeps_the_size_of_a_file_is_built") else { return };
+    for word in ["aaaa", "bbbb"] {
+        let probe =
+            format!("tools_provided = [{{ name = \"word\", probe = [\"cat\", \"/word\"], version = \"{word}\" }}],");
+        shop.layer("base", "", "COPY word /word", &probe).file("layers/base/word", word).lock();
+        let (code, report) = shop.build(&["--all"]);
+        assert_eq!(code, Some(0), "{report:#}");
+    }
+    // As long as the one before, and the instruction is another.
+    shop.layer("base", "", "COPY word /wort", "tools_provided = [{ name = \"word\", probe = [\"cat\", \"/wort\"] }],");
+    let (code, report) = shop.build(&["--all"]);
+    assert_eq!(code, Some(0), "{report:#}");
+}
+
+#[test]
 fn a_dry_run_prints_the_commands_and_runs_none() {
     let Some(mut shop) = Shop::new("a_dry_run_prints_the_commands_and_runs_none") else { return };
     shop.env.insert("LAMINA_SECRET_TOKEN".into(), "not-to-be-seen".into());

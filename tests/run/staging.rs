@@ -6,7 +6,7 @@ use std::os::unix::fs::{MetadataExt, symlink};
 use std::path::Path;
 
 use lamina::event::FailureKind;
-use lamina::run::staging::{MTIME, StageError, stage};
+use lamina::run::staging::{MTIME, MTIME_SPAN, StageError, stage};
 
 use crate::common::{Shop, app};
 
@@ -56,13 +56,32 @@ fn the_staged_files_are_those_that_were_fingerprinted() {
     ];
     let expected = expected.map(|(path, what)| (path.to_owned(), what.to_owned()));
     assert_eq!(files, expected.into());
-    assert!(times.iter().all(|time| *time == MTIME), "{times:?}");
+    assert!(times.iter().all(|time| (MTIME..MTIME + MTIME_SPAN).contains(time)), "{times:?}");
     assert_eq!(fs::read_to_string(&staged.dockerfile).unwrap(), "FROM scratch\n");
     assert!(!staged.dockerfile.starts_with(&staged.context));
     let private = staged.context.parent().unwrap().to_owned();
     assert_eq!(private.metadata().unwrap().mode() & 0o777, 0o700);
     drop(staged);
     assert!(!private.exists());
+}
+
+/// BuildKit takes a file of the same path, size and time for the one that it was sent before.
+#[test]
+fn times_follow_from_the_content() {
+    let time = |text: &str| {
+        let shop = Shop::new();
+        shop.file("Dockerfile", &format!("FROM {text}\n")).file("a", text);
+        let staged = stage(&shop.snapshot(), &app()).unwrap();
+        [&staged.dockerfile, &staged.context.join("a")].map(|path| {
+            let metadata = path.metadata().unwrap();
+            (metadata.mtime(), metadata.mtime_nsec())
+        })
+    };
+    let [dockerfile, file] = time("one");
+    assert_eq!(time("one"), [dockerfile, file]);
+    let [other_dockerfile, other_file] = time("two");
+    assert_ne!(other_dockerfile, dockerfile);
+    assert_ne!(other_file, file);
 }
 
 #[test]
