@@ -1,6 +1,6 @@
 //! What builds, as the command line chooses it: what `build` and `verify` share.
 
-use super::context::Context;
+use super::context::{Context, cache_folder};
 use super::error::CommandError;
 use super::exit::Exit;
 use crate::engine::{self, ClientChoice, Engine, Environment, OpenError, Options};
@@ -37,6 +37,7 @@ impl EngineArgs {
             builder: None,
             env: Environment::of_process(),
             lamina: Some(context.program().to_owned()),
+            known: cache_folder().map(|folder| folder.join("clients.json")),
         };
         Ok(engine::open(&options)?)
     }

@@ -10,6 +10,7 @@ mod client;
 mod environment;
 mod failure;
 mod framing;
+mod known;
 mod open;
 mod stream;
 

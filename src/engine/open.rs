@@ -14,7 +14,7 @@ use self::endpoint::{docker_endpoint, rewrites_timestamps, without_password};
 use super::buildctl::Buildctl;
 use super::buildx::{self, Buildx};
 use super::client::Client;
-use super::{About, Engine, Environment};
+use super::{About, Engine, Environment, known};
 use crate::host::child::{find, is_program};
 use crate::host::process::{Limits, ProcessError, converse};
 
@@ -59,6 +59,8 @@ pub struct Options {
     /// lamina's own program (`std::env::current_exe`), which makes clients end with lamina however that ends. Who has
     /// none leaves clients running when it is killed.
     pub lamina: Option<PathBuf>,
+    /// Where it is remembered what clients say of their version; where there is none, they are asked each time.
+    pub known: Option<PathBuf>,
 }
 
 /// Why there is no engine.
@@ -112,8 +114,8 @@ impl OpenError {
     }
 }
 
-/// Finds the client, and asks it for its version; that takes some 10 ms for buildctl and 50 ms for buildx, so it may be
-/// done beside other work. With BUILDKIT_HOST set, buildctl is used, and otherwise buildx.
+/// Finds the client, and asks it for its version; that takes some 10 ms for buildctl and 50 ms for buildx, so it is
+/// remembered. With BUILDKIT_HOST set, buildctl is used, and otherwise buildx.
 ///
 /// # Errors
 /// When there is no client for the endpoint, or it is too old.
@@ -133,7 +135,7 @@ fn open_buildx(options: &Options) -> Result<Buildx, OpenError> {
         None => (find("docker", env.get("PATH")).ok_or(OpenError::NoBuildx)?, vec!["buildx".to_owned()]),
     };
     let client = Client { program, before, env: env.clone(), set: buildx::SET, lamina: options.lamina.clone() };
-    let said = said(&client, "version")?;
+    let said = said(&client, "version", options)?;
     if !said.contains("buildx") {
         // `docker` without the plugin says that it knows no such command.
         let without = client.before.is_empty() || said.trim().is_empty();
@@ -157,7 +159,7 @@ fn open_buildctl(options: &Options) -> Result<Buildctl, OpenError> {
     let none = || OpenError::NoBuildctl { host: host.map(without_password) };
     let program = find("buildctl", env.get("PATH")).ok_or_else(none)?;
     let client = Client { program, before: vec![], env: env.clone(), set: &[], lamina: options.lamina.clone() };
-    let version = checked("buildctl", &said(&client, "--version")?, &MIN_BUILDCTL)?;
+    let version = checked("buildctl", &said(&client, "--version", options)?, &MIN_BUILDCTL)?;
     let endpoint = without_password(host.unwrap_or(BUILDKIT_SOCKET));
     let about = About { client: "buildctl".to_owned(), version, endpoint, rewrites_timestamps: true };
     Ok(Buildctl { client, about })
@@ -171,12 +173,16 @@ fn plugin(env: &Environment) -> Option<PathBuf> {
 }
 
 /// What a client says of its version; nothing where it fails.
-fn said(client: &Client, asked: &str) -> Result<String, OpenError> {
-    let mut command = Command::new(&client.program);
-    command.args(&client.before).arg(asked).env_clear().envs(client.env.passed(std::iter::empty()));
-    let ended = converse(command, Vec::new(), LIMITS).map_err(OpenError::Client)?;
-    let said = if ended.status.success() { &*ended.stdout } else { &[] };
-    Ok(String::from_utf8_lossy(said).into_owned())
+fn said(client: &Client, asked: &str, options: &Options) -> Result<String, OpenError> {
+    // Through `docker`, it is another program that answers.
+    let known = options.known.as_deref().filter(|_| client.before.is_empty());
+    known::or_ask(known, &client.program, asked, || {
+        let mut command = Command::new(&client.program);
+        command.args(&client.before).arg(asked).env_clear().envs(client.env.passed(std::iter::empty()));
+        let ended = converse(command, Vec::new(), LIMITS).map_err(OpenError::Client)?;
+        let said = if ended.status.success() { &*ended.stdout } else { &[] };
+        Ok(String::from_utf8_lossy(said).into_owned())
+    })
 }
 
 /// The version in what a client says, which is `NAME VERSION REVISION`; an error where it is too old. Distributions

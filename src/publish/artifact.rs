@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 
+use futures_util::future::try_join;
 use serde_json::{Value, json};
 
 use crate::model::{Digest, ImageRef};
@@ -41,8 +42,7 @@ pub(super) async fn push(
 ) -> Result<Digest, RegistryError> {
     let Document { artifact_type, media_type, content, annotations, replaces } = document;
     let size = content.len();
-    let config = registry.push_blob(at, b"{}".to_vec()).await?;
-    let layer = registry.push_blob(at, content).await?;
+    let (config, layer) = try_join(registry.push_blob(at, b"{}".to_vec()), registry.push_blob(at, content)).await?;
     let manifest = json!({
         "schemaVersion": 2,
         "mediaType": MANIFEST,

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use futures_util::future::join;
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
@@ -56,12 +57,13 @@ pub async fn attest(registry: &impl Registry, provenance: &Provenance<'_>) -> Re
     let Provenance { image, digest, .. } = provenance;
     let digits = digest.as_str().trim_start_matches("sha256:");
     let place = image.with_tag(&format!("provenance-{}", &digits[..20])).expect("`provenance-` and digits are a tag");
-    match registry.digest(&place).await {
+    let (known, manifest) = join(registry.digest(&place), registry.raw(image, Some(digest))).await;
+    match known {
         Ok(_) => return Ok(None),
         Err(RegistryError { kind: RegistryErrorKind::NotFound { .. }, .. }) => {}
         Err(error) => return Err(error),
     }
-    let manifest = registry.raw(image, Some(digest)).await?;
+    let manifest = manifest?;
     let document = Document {
         artifact_type: MEDIA_TYPE,
         media_type: MEDIA_TYPE,

@@ -54,6 +54,35 @@ fn the_endpoint_chooses_and_an_option_forces() {
 }
 
 #[test]
+fn a_client_is_asked_once_for_its_version_and_again_when_it_is_another() {
+    let folder = folder();
+    let home = folder.path().to_str().unwrap();
+    let (client, asked) = (folder.path().join("buildctl"), folder.path().join("asked"));
+    let install = |version: &str| program(&client, &format!("buildctl x v{version}'; echo >> '{}", asked.display()));
+    let known = folder.path().join("known/clients.json");
+    let version = |known: &Path| {
+        let env = [("PATH", home)].into_iter().collect();
+        let options =
+            Options { client: Some(ClientChoice::Buildctl), env, known: Some(known.to_owned()), ..Options::default() };
+        engine::open(&options).map(|engine| engine.about().version.clone()).unwrap_or_else(|error| panic!("{error}"))
+    };
+    let times = || fs::read_to_string(&asked).unwrap().lines().count();
+    install("0.30.0");
+    assert_eq!((version(&known), version(&known)), ("0.30.0".to_owned(), "0.30.0".to_owned()));
+    assert_eq!(times(), 1);
+    install("0.31.0");
+    assert_eq!((version(&known), version(&known)), ("0.31.0".to_owned(), "0.31.0".to_owned()));
+    assert_eq!(times(), 2);
+    // What is damaged, or can't be written, is asked for.
+    fs::write(&known, "{").unwrap();
+    assert_eq!(
+        (version(&known), version(&folder.path().join("buildctl/file"))),
+        ("0.31.0".to_owned(), "0.31.0".to_owned())
+    );
+    assert_eq!(times(), 4);
+}
+
+#[test]
 fn a_context_and_a_builder_are_read_from_dockers_configuration() {
     let folder = folder();
     let home = folder.path().to_str().unwrap();
