@@ -109,9 +109,11 @@ impl Reader for Bars {
             // There is nobody left to tell that stderr is gone.
             let _ = self.all.println(line);
         }
+        // The bar is asked before: while it draws, it waits for the estimate.
+        let age = self.overall.as_ref().map(ProgressBar::elapsed).unwrap_or_default();
+        let estimate = self.board.left().map(|left| Estimate { left, age });
         if let Ok(mut left) = self.left.lock() {
-            let age = self.overall.as_ref().map(ProgressBar::elapsed).unwrap_or_default();
-            *left = self.board.left().map(|left| Estimate { left, age });
+            *left = estimate;
         }
         match &event.kind {
             Kind::RunStarted { .. } => self.begin(),
