@@ -17,7 +17,7 @@ use crate::event::{self, Action, FailureKind, Kind, PlannedLayer, Reader, RunId,
 use crate::history::Retention;
 use crate::host::clock::{Clock, System};
 use crate::host::signal::Signals;
-use crate::model::LayerName;
+use crate::model::{LayerName, secret_variable};
 use crate::plan::Plan;
 use crate::report::json::build::Build;
 use crate::report::run::{self as report, Style, Summary};
@@ -26,7 +26,7 @@ use crate::run::cache::CacheStore;
 use crate::run::compose::{Places, compose};
 use crate::run::hooks::HookSettings;
 use crate::run::scheduler::Options;
-use crate::run::secrets::{self, GivenSecret, GivenSsh, Missing, Secrets, SecretsError};
+use crate::run::secrets::{GivenSecret, GivenSsh, Missing, Secrets, SecretsError};
 use crate::run::{self, Attest, Ended, Promote, Settings, Work};
 use crate::snapshot::Snapshot;
 use crate::tree;
@@ -296,7 +296,7 @@ fn find_secrets(context: &Context<'_>, args: &Args, snapshot: &Snapshot, plan: &
     })?;
     for (id, layers) in &found.absent {
         let layers = layers.iter().map(LayerName::as_str).collect::<Vec<_>>().join(", ");
-        let variable = secrets::variable(id);
+        let variable = secret_variable(id);
         context.ui.remark(&format!("{layers}: without the optional secret `{id}` (--secret id={id},…, or {variable})"));
     }
     Ok(found)

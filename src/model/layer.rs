@@ -329,12 +329,17 @@ impl fmt::Display for Class {
     }
 }
 
+/// The variable that holds the value of a secret where nothing else is said: `LAMINA_SECRET_` and its id in capitals,
+/// with `_` for all that is no letter or digit.
+pub fn secret_variable(id: &str) -> String {
+    let word = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' };
+    format!("LAMINA_SECRET_{}", id.chars().map(word).collect::<String>())
+}
+
 impl Secret {
-    /// The variable that holds its value where nothing else is said: `LAMINA_SECRET_` and the id in capitals, with `_`
-    /// for all that is no letter or digit.
+    /// The variable that holds its value where nothing else is said ([`secret_variable`]).
     pub fn variable(&self) -> String {
-        let word = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' };
-        format!("LAMINA_SECRET_{}", self.id.chars().map(word).collect::<String>())
+        secret_variable(&self.id)
     }
 }
 

@@ -21,7 +21,7 @@ pub use change::{Change, ContextChange, Via};
 pub use image::{Digest, Fingerprint, ImageError, ImageRef, is_tag};
 pub use layer::{
     Artifact, Base, Build, Class, Cooked, Donor, Edge, EdgeKind, Hooks, Layer, NativeDep, NativeSource, Needed,
-    Network, Resources, Secret, Tool,
+    Network, Resources, Secret, Tool, secret_variable,
 };
 pub use name::{LayerName, NameError, nearest};
 pub use path::{PathError, RelPath};

@@ -7,7 +7,7 @@ use futures_util::future::join_all;
 use super::{Image, images_of};
 use crate::diag::Diagnostic;
 use crate::model::{ImageRef, LayerName};
-use crate::registry::{Registry, RegistryError, RegistryErrorKind};
+use crate::registry::{Registry, RegistryError, if_found};
 use crate::snapshot::{Probes, Snapshot};
 
 /// Why it is not known what there is.
@@ -58,24 +58,14 @@ pub async fn state(
 /// # Errors
 /// When the registry gives no answer.
 pub async fn look_up(registry: &impl Registry, image: &ImageRef, needs_proof: bool) -> Result<Image, RegistryError> {
-    let digest = match registry.digest(image).await {
-        Ok(digest) => digest,
-        Err(error) if is_missing(&error) => return Ok(Image::Missing),
-        Err(error) => return Err(error),
-    };
+    let Some(digest) = if_found(registry.digest(image).await)? else { return Ok(Image::Missing) };
     if !needs_proof {
         return Ok(Image::Proven(digest));
     }
     // Its grammar is that of a tag, whatever the digest.
     let Ok(proof) = image.with_tag(&Probes::tag(&digest)) else { return Ok(Image::Unproven(digest)) };
-    match registry.digest(&proof).await {
-        Ok(_) => Ok(Image::Proven(digest)),
-        Err(error) if is_missing(&error) => Ok(Image::Unproven(digest)),
-        Err(error) => Err(error),
-    }
-}
-
-/// Whether the registry said that there is no such image.
-fn is_missing(error: &RegistryError) -> bool {
-    matches!(error.kind, RegistryErrorKind::NotFound { .. })
+    Ok(match if_found(registry.digest(&proof).await)? {
+        Some(_) => Image::Proven(digest),
+        None => Image::Unproven(digest),
+    })
 }

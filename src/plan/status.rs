@@ -6,7 +6,7 @@ use futures_util::future::join_all;
 
 use super::{Attempt, Image, Past, StateError, images_of};
 use crate::model::{Digest, Fingerprint, ImageRef, LayerName};
-use crate::registry::{Registry, RegistryErrorKind};
+use crate::registry::{Registry, if_found};
 use crate::snapshot::Snapshot;
 
 /// How a layer is doing.
@@ -57,13 +57,13 @@ pub async fn others(
         |(name, (_, image)): (LayerName, (Fingerprint, ImageRef))| async move { (name, registry.tags(&image).await) };
     let (mut others, mut errors) = (BTreeMap::new(), Vec::new());
     for (name, answer) in join_all(named.into_iter().map(ask)).await {
-        match answer {
-            Ok(mut tags) => {
+        match if_found(answer) {
+            Ok(Some(mut tags)) => {
                 tags.retain(|tag| Fingerprint::is_tag(tag));
                 tags.sort();
                 others.insert(name, tags);
             }
-            Err(error) if matches!(error.kind, RegistryErrorKind::NotFound { .. }) => {}
+            Ok(None) => {}
             Err(error) => errors.push(error),
         }
     }

@@ -10,7 +10,7 @@ use futures_util::future::try_join;
 use serde_json::{Value, json};
 
 use crate::model::{Digest, ImageRef};
-use crate::registry::{RawManifest, Registry, RegistryError, RegistryErrorKind};
+use crate::registry::{RawManifest, Registry, RegistryError, RegistryErrorKind, if_found};
 
 const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 const INDEX: &str = "application/vnd.oci.image.index.v1+json";
@@ -99,11 +99,7 @@ async fn list(
 
 /// The list as it is; empty where there is none.
 async fn entries(registry: &impl Registry, at: &ImageRef) -> Result<Vec<Value>, RegistryError> {
-    let raw = match registry.raw(at, None).await {
-        Ok(raw) => raw,
-        Err(RegistryError { kind: RegistryErrorKind::NotFound { .. }, .. }) => return Ok(Vec::new()),
-        Err(error) => return Err(error),
-    };
+    let Some(raw) = if_found(registry.raw(at, None).await)? else { return Ok(Vec::new()) };
     let mut index: Value = serde_json::from_slice(&raw.bytes).unwrap_or_default();
     match index["manifests"].take() {
         Value::Array(entries) => Ok(entries),

@@ -4,7 +4,7 @@ use futures_util::future::try_join_all;
 
 use super::record::is_proven;
 use crate::model::{Digest, ImageError, ImageRef};
-use crate::registry::{Registry, RegistryError, RegistryErrorKind};
+use crate::registry::{Registry, RegistryError, if_found};
 use crate::snapshot::Probes;
 
 /// A tag that stands for another image now.
@@ -53,11 +53,7 @@ pub async fn promote(
     moved: &mut (dyn FnMut(Moved) + Send),
 ) -> Result<(), PromoteError> {
     let tags = tags.iter().map(|tag| image.with_tag(tag)).collect::<Result<Vec<_>, _>>()?;
-    let stands_for = async |tag: ImageRef| match registry.digest(&tag).await {
-        Ok(now) => Ok((tag, Some(now))),
-        Err(RegistryError { kind: RegistryErrorKind::NotFound { .. }, .. }) => Ok((tag, None)),
-        Err(error) => Err(error),
-    };
+    let stands_for = async |tag: ImageRef| if_found(registry.digest(&tag).await).map(|now| (tag, now));
     let mut to_move = try_join_all(tags.into_iter().map(stands_for)).await?;
     to_move.retain(|(_, before)| before.as_ref() != Some(digest));
     if to_move.is_empty() {

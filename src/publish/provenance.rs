@@ -12,7 +12,7 @@ use crate::engine::About;
 use crate::event::RunId;
 use crate::fingerprint::Parent;
 use crate::model::{Digest, ImageRef, LayerName, RelPath};
-use crate::registry::{Registry, RegistryError, RegistryErrorKind};
+use crate::registry::{Registry, RegistryError, if_found};
 use crate::snapshot::Snapshot;
 use crate::tree::Hash;
 
@@ -58,10 +58,8 @@ pub async fn attest(registry: &impl Registry, provenance: &Provenance<'_>) -> Re
     let digits = digest.as_str().trim_start_matches("sha256:");
     let place = image.with_tag(&format!("provenance-{}", &digits[..20])).expect("`provenance-` and digits are a tag");
     let (known, manifest) = join(registry.digest(&place), registry.raw(image, Some(digest))).await;
-    match known {
-        Ok(_) => return Ok(None),
-        Err(RegistryError { kind: RegistryErrorKind::NotFound { .. }, .. }) => {}
-        Err(error) => return Err(error),
+    if if_found(known)?.is_some() {
+        return Ok(None);
     }
     let manifest = manifest?;
     let document = Document {

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::artifact::{self, Document};
 use crate::event::ProbeResult;
 use crate::model::{Digest, Fingerprint, ImageRef, LayerName};
-use crate::registry::{Content, Registry, RegistryError, RegistryErrorKind, parse_content};
+use crate::registry::{Content, Registry, RegistryError, RegistryErrorKind, if_found, parse_content};
 use crate::snapshot::Probes;
 
 /// The type of a proof, as an artifact and as a document.
@@ -75,11 +75,7 @@ pub async fn record(registry: &impl Registry, image: &ImageRef, proof: &Proof) -
 /// # Errors
 /// When the registry can't be asked: that is never a proof, and never a missing one.
 pub async fn is_proven(registry: &impl Registry, image: &ImageRef, digest: &Digest) -> Result<bool, RegistryError> {
-    match registry.digest(&place(image, digest)).await {
-        Ok(_) => Ok(true),
-        Err(RegistryError { kind: RegistryErrorKind::NotFound { .. }, .. }) => Ok(false),
-        Err(error) => Err(error),
-    }
+    Ok(if_found(registry.digest(&place(image, digest)).await)?.is_some())
 }
 
 /// The proof of an image, where there is one.
@@ -92,11 +88,7 @@ pub async fn recorded(
     digest: &Digest,
 ) -> Result<Option<Proof>, RegistryError> {
     let place = place(image, digest);
-    let manifest = match registry.raw(&place, None).await {
-        Ok(manifest) => manifest,
-        Err(RegistryError { kind: RegistryErrorKind::NotFound { .. }, .. }) => return Ok(None),
-        Err(error) => return Err(error),
-    };
+    let Some(manifest) = if_found(registry.raw(&place, None).await)? else { return Ok(None) };
     let malformed = |why: String| RegistryError {
         image: place.clone(),
         host: place.registry().into(),

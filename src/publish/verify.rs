@@ -8,7 +8,7 @@ use crate::engine::{Engine, SolveError};
 use crate::event::ProbeResult;
 use crate::host::clock;
 use crate::model::{Digest, Fingerprint, ImageRef};
-use crate::registry::{Registry, RegistryError, RegistryErrorKind};
+use crate::registry::{Registry, RegistryError, if_found};
 use crate::snapshot::Probes;
 
 /// What is to be proven again.
@@ -59,11 +59,7 @@ pub async fn verify(
     cancel: &CancellationToken,
 ) -> Result<Verified, RegistryError> {
     let mut verified = Verified { digest: None, results: Vec::new(), recorded: false, error: None };
-    let current = match registry.digest(&subject.image).await {
-        Ok(digest) => Some(digest),
-        Err(RegistryError { kind: RegistryErrorKind::NotFound { .. }, .. }) => None,
-        Err(error) => return Err(error),
-    };
+    let current = if_found(registry.digest(&subject.image).await)?;
     let Some(digest) = subject.digest.as_ref().or(current.as_ref()) else { return Ok(verified) };
     verified.digest = Some(digest.clone());
     let mut found = |_| {};

@@ -124,6 +124,18 @@ pub enum SetupError {
     System(String),
 }
 
+/// What a registry has; nothing where it says that there is no such thing. That it can't say stays an error.
+///
+/// # Errors
+/// All but that it is not there.
+pub fn if_found<T>(answer: Result<T, RegistryError>) -> Result<Option<T>, RegistryError> {
+    match answer {
+        Ok(found) => Ok(Some(found)),
+        Err(RegistryError { kind: RegistryErrorKind::NotFound { .. }, .. }) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
 /// How long a server asked to wait, at the end of a sentence.
 struct Wait(Option<Duration>);
 

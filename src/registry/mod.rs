@@ -35,7 +35,7 @@ use tokio::runtime::{Builder, Runtime};
 
 pub use client::Client;
 pub use credentials::{CredentialsError, Found, Login, LoginKind, Logins, parse_logins};
-pub use error::{RegistryError, RegistryErrorKind, SetupError};
+pub use error::{RegistryError, RegistryErrorKind, SetupError, if_found};
 pub use headers::{Challenge, parse_challenges, parse_next_link, parse_retry_after};
 pub use image::{compressed_size, config, platforms};
 pub use options::Options;

@@ -21,7 +21,7 @@ use crate::event::{Action, Built, Failure, FailureKind, Kind, Origin, ProbeResul
 use crate::model::{Digest, Layer, LayerName};
 use crate::plan::Step;
 use crate::publish::{self, Proof};
-use crate::registry::{self, Registry, RegistryError, RegistryErrorKind};
+use crate::registry::{self, Registry, RegistryError, if_found};
 
 /// How long is waited before another attempt; the last one holds for all further ones.
 const WAITS: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(4)];
@@ -284,11 +284,9 @@ impl<R: Registry> LayerWork<'_, R> {
 
     /// What the layer's tag stands for, from the very bytes: it becomes the base of other layers.
     async fn look_up(&self) -> Result<Option<Digest>, Stop> {
-        match self.unless_cancelled(self.work.registry.raw(&self.step.image, None)).await? {
-            Ok(raw) => Ok(Some(raw.digest)),
-            Err(RegistryError { kind: RegistryErrorKind::NotFound { .. }, .. }) => Ok(None),
-            Err(error) => Err(failed(FailureKind::Registry, error.to_string())),
-        }
+        let raw = if_found(self.unless_cancelled(self.work.registry.raw(&self.step.image, None)).await?);
+        let raw = raw.map_err(|error| failed(FailureKind::Registry, error.to_string()))?;
+        Ok(raw.map(|raw| raw.digest))
     }
 
     fn missing_parent<'l>(&self, layer: &'l Layer) -> Option<&'l LayerName> {

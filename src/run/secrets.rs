@@ -14,7 +14,7 @@ use std::str::FromStr;
 use super::mask::Mask;
 use crate::engine::SecretSource;
 use crate::host::secret::Secret;
-use crate::model::{Layer, LayerName};
+use crate::model::{Layer, LayerName, secret_variable};
 
 /// The largest secret, in bytes; BuildKit's own bound.
 pub const MAX_SECRET: u64 = 500 * 1024;
@@ -119,7 +119,7 @@ impl Secrets {
         for (id, declared) in declared(layers.clone()) {
             let given = given.iter().rev().find(|given| given.id == id).map(|given| given.source.clone());
             let is_given = given.is_some();
-            let source = given.unwrap_or_else(|| SecretSource::Env(variable(id)));
+            let source = given.unwrap_or_else(|| SecretSource::Env(secret_variable(id)));
             match read(id, &source, &env)? {
                 Some(value) => {
                     found.mask.add(&value);
@@ -133,7 +133,7 @@ impl Secrets {
                     id: id.to_owned(),
                     layers: declared.layers,
                     purpose: declared.purpose.cloned(),
-                    variable: variable(id),
+                    variable: secret_variable(id),
                 }),
                 None => drop(found.absent.insert(id.to_owned(), declared.layers)),
             }
@@ -175,12 +175,6 @@ fn declared<'a>(layers: impl Iterator<Item = &'a Layer>) -> BTreeMap<&'a str, De
         }
     }
     all
-}
-
-/// The variable that a secret is in where nothing else is said: `LAMINA_SECRET_` and its id in capitals.
-pub fn variable(id: &str) -> String {
-    let capital = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' };
-    format!("LAMINA_SECRET_{}", id.chars().map(capital).collect::<String>())
 }
 
 /// The value of a secret; nothing where there is none, or it is empty.

@@ -6,9 +6,9 @@ use std::ffi::OsString;
 use lamina::engine::SecretSource;
 use lamina::event::{Failure, FailureKind, Kind, Outcome, StepFailure};
 use lamina::host::secret::Secret;
-use lamina::model::Layer;
+use lamina::model::{Layer, secret_variable};
 use lamina::run::mask::Mask;
-use lamina::run::secrets::{GivenSecret, GivenSsh, MAX_SECRET, Secrets, SecretsError, variable};
+use lamina::run::secrets::{GivenSecret, GivenSsh, MAX_SECRET, Secrets, SecretsError};
 use proptest::prelude::*;
 use tempfile::TempDir;
 
@@ -32,7 +32,7 @@ fn find(layer: &Layer, given: &[&str], variables: &[(&str, &str)]) -> Result<Sec
 #[test]
 fn what_is_given_goes_before_the_variable_of_the_id() {
     let layer = mounting(&[("crates-token", true)]);
-    assert_eq!(variable("crates-token"), "LAMINA_SECRET_CRATES_TOKEN");
+    assert_eq!(secret_variable("crates-token"), "LAMINA_SECRET_CRATES_TOKEN");
     let variables = [("LAMINA_SECRET_CRATES_TOKEN", "by default"), ("TOKEN", "by name")];
     let found = find(&layer, &[], &variables).unwrap();
     let from = |name: &str| BTreeMap::from([("crates-token".to_owned(), SecretSource::Env(name.to_owned()))]);
