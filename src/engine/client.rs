@@ -79,16 +79,11 @@ fn read(file: &Path) -> Option<Vec<u8>> {
 }
 
 fn no_folder(error: std::io::Error) -> SolveError {
-    failed(FailureKind::Other, format!("a temporary folder can't be made: {error}"))
+    SolveError::new(FailureKind::Other, format!("a temporary folder can't be made: {error}"))
 }
 
 fn not_run(error: ProcessError) -> SolveError {
-    failed(FailureKind::Engine, error.to_string())
-}
-
-fn failed(kind: FailureKind, message: String) -> SolveError {
-    let (hints, tail) = (Vec::new(), Vec::new());
-    SolveError { kind, message, hints, step: None, exit_code: None, retryable: false, cancelled: false, tail }
+    SolveError::new(FailureKind::Engine, error.to_string())
 }
 
 /// A list of `key=value`, as the clients read it: CSV, where a field with a comma, a quote or a newline is quoted.

@@ -132,16 +132,8 @@ fn error(kind: FailureKind, message: String, hints: &[&str], seen: Seen) -> Solv
         silence if silence.is_empty() => "it failed, and nothing says why".to_owned(),
         message => message,
     };
-    SolveError {
-        kind,
-        message,
-        hints: hints.iter().map(|hint| (*hint).to_owned()).collect(),
-        step: None,
-        exit_code: None,
-        retryable: false,
-        cancelled: false,
-        tail: seen.tail,
-    }
+    let hints = hints.iter().map(|hint| (*hint).to_owned()).collect();
+    SolveError { hints, tail: seen.tail, ..SolveError::new(kind, message) }
 }
 
 const MEMORY: &str = "give the engine more memory, or build fewer layers at the same time (--jobs)";

@@ -217,3 +217,11 @@ pub struct SolveError {
     /// What else the client wrote, its last lines; old clients repeat what the step wrote. Secrets are not masked yet.
     pub tail: Vec<String>,
 }
+
+impl SolveError {
+    /// A failure of which no more is known: final, of no step, and not asked for.
+    pub fn new(kind: FailureKind, message: String) -> Self {
+        let (hints, tail) = (Vec::new(), Vec::new());
+        Self { kind, message, hints, step: None, exit_code: None, retryable: false, cancelled: false, tail }
+    }
+}

@@ -3,7 +3,6 @@
 //! Vertexes repeat under the same digest, the last one wins, and one may be begun and ended several times. Times are
 //! those of the engine's clock. Everything has a bound, because a step of a build decides what is in here.
 
-mod lines;
 mod message;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -12,11 +11,11 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use jiff::Timestamp;
 
-use self::lines::Lines;
 use self::message::{Log, Message, Status, Vertex, Warning};
 use super::framing::{Frame, Framing};
 use super::{Instruction, Progress};
 use crate::event::StepStatus;
+use crate::host::lines::Lines;
 
 /// The most steps of a build; what comes after these is not told.
 const MAX_STEPS: usize = 10_000;

@@ -264,16 +264,7 @@ fn why(error: &SolveError, lines: &VecDeque<String>) -> String {
 pub(super) fn folder(dockerfile: &str) -> Result<TempDir, SolveError> {
     let made = tempfile::Builder::new().prefix("lamina-proof-").tempdir();
     let made = made.and_then(|folder| fs::write(folder.path().join("Dockerfile"), dockerfile).map(|()| folder));
-    made.map_err(|error| SolveError {
-        kind: FailureKind::Other,
-        message: format!("a temporary folder can't be written: {error}"),
-        hints: Vec::new(),
-        step: None,
-        exit_code: None,
-        retryable: false,
-        cancelled: false,
-        tail: Vec::new(),
-    })
+    made.map_err(|error| SolveError::new(FailureKind::Other, format!("a temporary folder can't be written: {error}")))
 }
 
 /// A command as a list in JSON, with all that means something to a Dockerfile or a shell written as a number: quotes,

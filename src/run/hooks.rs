@@ -7,10 +7,8 @@ use std::path::{Path, PathBuf};
 use tokio_util::sync::CancellationToken;
 
 use crate::host::child::{Program, find};
+use crate::host::lines::Lines;
 use crate::host::process::ProcessError;
-
-/// The longest line of output that is told, in bytes; the rest of it becomes lines of its own.
-const MAX_LINE: usize = 16 << 10;
 
 /// Where hooks run, and with what.
 #[derive(Clone, Debug, Default)]
@@ -63,8 +61,8 @@ impl HookSettings {
             reads_stdout: true,
         };
         let mut lines = Lines::default();
-        let ended = program.run(cancel, |piece| lines.add(piece, &mut line)).await?;
-        lines.end(&mut line);
+        let ended = program.run(cancel, |piece| lines.feed(piece, &mut line)).await?;
+        lines.finish(&mut line);
         match ended {
             ended if ended.cancelled => Err(HookError::Cancelled),
             ended if ended.status.success() => Ok(()),
@@ -79,29 +77,5 @@ impl HookSettings {
         }
         let path = self.env.get(std::ffi::OsStr::new("PATH"));
         find(name, path.map(OsString::as_os_str)).ok_or_else(|| ProcessError::NotFound(name.to_owned()))
-    }
-}
-
-/// Cuts what comes in pieces into lines.
-#[derive(Default)]
-struct Lines {
-    open: Vec<u8>,
-}
-
-impl Lines {
-    fn add(&mut self, piece: &[u8], line: &mut impl FnMut(String)) {
-        for part in piece.split_inclusive(|byte| *byte == b'\n') {
-            self.open.extend(part);
-            if self.open.ends_with(b"\n") || self.open.len() >= MAX_LINE {
-                self.end(line);
-            }
-        }
-    }
-
-    fn end(&mut self, line: &mut impl FnMut(String)) {
-        if !self.open.is_empty() {
-            line(String::from_utf8_lossy(&self.open).trim_end_matches(['\n', '\r']).to_owned());
-            self.open.clear();
-        }
     }
 }

@@ -1,11 +1,11 @@
-//! Bytes that a step wrote, cut into lines of text.
+//! Bytes that a program wrote, cut into lines of text.
 
 /// The longest line, in bytes; one that is longer becomes several.
 const MAX_LINE: usize = 16 << 10;
 
 /// Collects bytes until a line ends. A carriage return ends one, too: programs write progress with it.
 #[derive(Debug, Default)]
-pub(super) struct Lines {
+pub struct Lines {
     held: Vec<u8>,
     /// Whether the last byte was a carriage return, so that a newline behind it ends nothing.
     returned: bool,
