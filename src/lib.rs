@@ -25,3 +25,4 @@ pub mod report;
 pub mod run;
 pub mod snapshot;
 pub mod tree;
+pub mod unit;

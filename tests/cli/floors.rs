@@ -22,6 +22,7 @@ const ROOMS: &[(&str, u8, &[&str])] = &[
     ("tree", 1, &["model", "diag", "host"]),
     ("registry", 1, &["model", "host"]),
     ("event", 1, &["model"]),
+    ("unit", 1, &["model"]),
     ("lock", 2, &["model", "diag", "registry"]),
     ("engine", 2, &["model", "host", "event"]),
     ("history", 2, &["model", "host", "event"]),
