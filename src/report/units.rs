@@ -140,7 +140,8 @@ pub fn text(units: &Units<'_>) -> String {
         ["RUSTFLAGS".to_owned(), shown(&manifest.environment.rustflags.join(" "))],
     ];
     let head: Vec<_> = head.into_iter().filter(|[_, value]| !value.is_empty()).collect();
-    let titles = ["CPU", "share", "size", "crate", "version", "kind", "profile", "for", "features"].map(str::to_owned);
+    let platform = if rows.iter().any(|row| row.unit.platform.is_some()) { "platform" } else { "" };
+    let titles = ["CPU", "share", "size", "crate", "version", "kind", "profile", platform, "features"];
     let row = |row: &Row<'_>| {
         [
             row.cpu_ms().map_or_else(|| "-".to_owned(), cpu),
@@ -154,7 +155,7 @@ pub fn text(units: &Units<'_>) -> String {
             shown(&row.unit.features.join(",")),
         ]
     };
-    let rows: Vec<_> = std::iter::once(titles).chain(rows.iter().map(row)).collect();
+    let rows: Vec<_> = std::iter::once(titles.map(str::to_owned)).chain(rows.iter().map(row)).collect();
     let Totals { units, packages, cpu_ms, bytes } = *totals;
     format!(
         "{}\n{}\n{} of {}: {} of CPU, {}\n",
