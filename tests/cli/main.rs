@@ -42,6 +42,7 @@ mod shared;
 mod shells;
 mod since;
 mod status;
+mod units;
 mod validate;
 mod verify;
 mod why;
