@@ -13,35 +13,39 @@ pub struct Build {
     pub label: String,
     pub keys: BTreeMap<Group, BTreeSet<String>>,
     pub folders: BTreeMap<Group, BTreeSet<String>>,
+    /// The folder of each key.
+    pub units: BTreeMap<String, String>,
 }
 
 impl Build {
     pub fn new(label: &str, graph: &UnitGraph, oracle: &Oracle) -> Self {
         let shareable = graph.shareable();
         let mut keys: BTreeMap<Group, BTreeSet<String>> = BTreeMap::new();
-        let mut packages = BTreeSet::new();
         let count = |map: &BTreeMap<Group, BTreeSet<String>>| map.values().map(BTreeSet::len).sum::<usize>();
-        for ((unit, key), shareable) in graph.units.iter().zip(graph.keys()).zip(shareable) {
-            if shareable {
+        for ((unit, key), shareable) in graph.units.iter().zip(graph.keys()).zip(&shareable) {
+            if *shareable {
                 let package = graph.package(unit);
-                packages.insert((package.name.clone(), package.version.clone()));
                 let group = (package.name.clone(), package.version.clone(), kind(unit.kind));
                 keys.entry(group).or_default().insert(key.to_string());
             }
         }
         let mut folders: BTreeMap<Group, BTreeSet<String>> = BTreeMap::new();
-        for unit in &oracle.units {
-            let (name, _) = unit.folder.rsplit_once('-').expect("a name and a hash");
-            if packages.contains(&(name.to_owned(), unit.version.clone())) {
+        let mut units = BTreeMap::new();
+        let verdicts = oracle.by_unit(graph).unwrap_or_else(|| panic!("{label}: the verdicts are on other units"));
+        for ((key, verdict), shareable) in graph.keys().iter().zip(&verdicts).zip(&shareable) {
+            if let (Some(unit), true) = (verdict, shareable) {
+                let (name, _) = unit.folder.rsplit_once('-').expect("a name and a hash");
                 let group = (name.to_owned(), unit.version.clone(), file_kind(unit));
-                folders.entry(group).or_default().insert(format!("{}/{}", unit.area, unit.folder));
+                let place = format!("{}/{}", unit.area, unit.folder);
+                folders.entry(group).or_default().insert(place.clone());
+                units.insert(key.to_string(), place);
             }
         }
         assert_eq!(count(&keys), count(&folders), "{label}: as many keys as folders");
         for (group, known) in &keys {
             assert_eq!(Some(known.len()), folders.get(group).map(BTreeSet::len), "{label}: {group:?}");
         }
-        Self { label: label.to_owned(), keys, folders }
+        Self { label: label.to_owned(), keys, folders, units }
     }
 
     pub fn count(&self) -> usize {
@@ -88,36 +92,21 @@ pub fn score(project: &Build, layer: &Build) -> Score {
     score
 }
 
-/// Groups in which keys are spread over the builds in another way than folders: in which two units are the same for
-/// lamina and not for cargo, or the other way round. Empty where both agree on all builds at once.
+/// Where two units are the same for lamina and not for cargo, or the other way round, over all builds at once.
 pub fn disagreements(builds: &[Build]) -> Vec<String> {
-    type Spread<'a> = BTreeMap<&'a Group, BTreeMap<&'a str, BTreeSet<usize>>>;
-    let spread = |side: fn(&Build) -> &BTreeMap<Group, BTreeSet<String>>| {
-        let mut spread: Spread = BTreeMap::new();
-        for (number, build) in builds.iter().enumerate() {
-            for (group, units) in side(build) {
-                for unit in units {
-                    spread.entry(group).or_default().entry(unit).or_default().insert(number);
-                }
+    let mut wrong = Vec::new();
+    let (mut folders, mut keys) = (BTreeMap::new(), BTreeMap::new());
+    for build in builds {
+        for (key, folder) in &build.units {
+            let (known, label) = folders.entry(key).or_insert((folder, &build.label));
+            if *known != folder {
+                wrong.push(format!("one key: {known} of {label}, {folder} of {}", build.label));
+            }
+            let (known, label) = keys.entry(folder).or_insert((key, &build.label));
+            if *known != key {
+                wrong.push(format!("{folder}: {known} of {label}, {key} of {}", build.label));
             }
         }
-        spread
-    };
-    let sorted = |units: &BTreeMap<&str, BTreeSet<usize>>| {
-        let mut sets: Vec<_> = units.values().cloned().collect();
-        sets.sort();
-        sets
-    };
-    let (keys, folders) = (spread(|build| &build.keys), spread(|build| &build.folders));
-    let different = keys.iter().filter(|(group, units)| sorted(units) != sorted(&folders[*group]));
-    let names = |sets: Vec<BTreeSet<usize>>| {
-        let name = |set: &BTreeSet<usize>| {
-            set.iter().map(|&number| builds[number].label.as_str()).collect::<Vec<_>>().join(" ")
-        };
-        sets.iter().map(name).collect::<Vec<_>>().join(" | ")
-    };
-    let say = |(group, units): (&&Group, &BTreeMap<&str, BTreeSet<usize>>)| {
-        format!("{group:?}\n  lamina: {}\n  cargo:  {}", names(sorted(units)), names(sorted(&folders[*group])))
-    };
-    different.map(say).collect()
+    }
+    wrong
 }

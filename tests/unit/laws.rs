@@ -50,9 +50,9 @@ fn graphs() -> impl Strategy<Value = UnitGraph> {
                     below.iter().filter(|_| number > 0).map(|place| place.index(number)).collect();
                 graph.units.push(Unit {
                     package: package.index(graph.packages.len()),
-                    kind: *kind,
+                    kind,
                     target: "target".to_owned(),
-                    crate_types: vec![(*crate_type).to_owned()],
+                    crate_types: vec![crate_type.to_owned()],
                     platform: cross.then(|| "wasm32-unknown-unknown".to_owned()),
                     features: features.into_iter().map(str::to_owned).collect(),
                     profile: profile.index(graph.profiles.len()),

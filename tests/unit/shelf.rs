@@ -66,14 +66,12 @@ pub struct Draft {
     pub files: Vec<(&'static str, &'static str)>,
     /// What cargo's configuration has besides.
     pub config: String,
-    /// Versions that its lock is set to.
-    pub precise: Vec<(&'static str, &'static str)>,
 }
 
 /// A program that depends on crates: `[dependencies]` and what follows.
 pub fn program(manifest: &str) -> Draft {
     let files = vec![("src/main.rs", "fn main() {}")];
-    Draft { manifest: manifest.to_owned(), files, config: String::new(), precise: Vec::new() }
+    Draft { manifest: manifest.to_owned(), files, config: String::new() }
 }
 
 /// A library alone, as it is cooked for others.
@@ -84,11 +82,6 @@ pub fn library(manifest: &str) -> Draft {
 impl Draft {
     pub fn config(mut self, config: &str) -> Self {
         config.clone_into(&mut self.config);
-        self
-    }
-
-    pub fn precise(mut self, name: &'static str, version: &'static str) -> Self {
-        self.precise.push((name, version));
         self
     }
 }
@@ -130,9 +123,6 @@ impl Shelf {
         );
         write(&project.join(".cargo/config.toml"), &source);
         run(&project, &["generate-lockfile", "--offline"], &[]);
-        for (package, version) in &draft.precise {
-            run(&project, &["update", "--offline", "-p", package, "--precise", version], &[]);
-        }
         project
     }
 
