@@ -68,9 +68,10 @@ impl Oracle {
             of_unit[place] = verdicts.next_if(|verdict| verdict.fits(graph, unit));
             waiting.extend(unit.dependencies.iter().rev());
         }
-        let whole = verdicts.peek().is_none() && graph.units.iter().zip(&of_unit).all(|(unit, verdict)| {
-            verdict.is_some() || !graph.is_shareable(unit) || unit.kind == Kind::BuildScriptRun
-        });
+        let whole = verdicts.peek().is_none()
+            && graph.units.iter().zip(&of_unit).all(|(unit, verdict)| {
+                verdict.is_some() || !graph.is_shareable(unit) || unit.kind == Kind::BuildScriptRun
+            });
         whole.then_some(of_unit)
     }
 }
@@ -110,7 +111,7 @@ pub fn oracle(project: &Project, options: &BuildOptions, target: &Path) -> Resul
     let target = target.canonicalize().map_err(ProjectError::Folder)?;
     let ask = |network: bool| {
         let mut command = project.cargo(&target);
-        command.args(options.arguments()).args(["--keep-going", "--message-format=json"]);
+        command.args(options.arguments()).arg("--message-format=json");
         command.env("RUSTC_WRAPPER", &wrapper).env_remove("RUSTC_WORKSPACE_WRAPPER").env("CARGO_LOG", LOG);
         if !network {
             command.arg("--offline");

@@ -45,7 +45,9 @@ fn graphs() -> impl Strategy<Value = UnitGraph> {
     (lists, prop::collection::vec(unit, 1..12), prop::collection::vec(any::<Place>(), 1..4)).prop_map(
         |((packages, profiles), units, roots)| {
             let mut graph = UnitGraph { packages, profiles, ..UnitGraph::default() };
-            for (number, (package, (kind, crate_type), features, profile, below, cross)) in units.into_iter().enumerate() {
+            for (number, (package, (kind, crate_type), features, profile, below, cross)) in
+                units.into_iter().enumerate()
+            {
                 let below: BTreeSet<usize> =
                     below.iter().filter(|_| number > 0).map(|place| place.index(number)).collect();
                 graph.units.push(Unit {

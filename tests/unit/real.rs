@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use lamina::cargo::BuildOptions;
+use rayon::prelude::*;
 
 use crate::compare::{Build, disagreements, score};
 use crate::laboratory::{names, open};
@@ -65,16 +66,15 @@ fn real_projects_agree_with_cargo_in_every_profile() {
         ("tests", vec![], BuildOptions { profile: "test".to_owned(), tests: true, ..release() }),
         ("target", PLAIN.to_vec(), BuildOptions { target, ..release() }),
     ];
-    let mut builds = Vec::new();
-    for (name, version) in PROJECTS {
-        let folder = project(name, version);
-        for (label, variables, options) in variables_of(variants) {
-            let project = open(&folder, variables);
-            let (graph, oracle) = names(&project, options);
-            builds.push(Build::new(&format!("{name}/{label}"), &graph, &oracle));
-            println!("{name} {version} {label}: {} units", builds.last().unwrap().count());
-        }
-    }
+    let wanted: Vec<_> = PROJECTS.iter().map(|(name, version)| (name, project(name, version))).collect();
+    let wanted: Vec<_> = variants.iter().flat_map(|variant| wanted.iter().map(move |it| (it, variant))).collect();
+    let build = |((name, folder), (label, variables, options)): &(&(_, _), &(_, Vec<_>, _))| {
+        let (graph, oracle) = names(&open(folder, variables), options);
+        let build = Build::new(&format!("{name}/{label}"), &graph, &oracle);
+        println!("{}: {} units", build.label, build.count());
+        build
+    };
+    let builds: Vec<Build> = wanted.par_iter().map(build).collect();
     let (mut right, mut wrong, mut missed, mut pairs) = (0, 0, 0, 0);
     for project in &builds {
         for layer in builds.iter().filter(|layer| layer.label != project.label) {
@@ -90,10 +90,4 @@ fn real_projects_agree_with_cargo_in_every_profile() {
     let disagreements = disagreements(&builds);
     assert!(disagreements.is_empty(), "{}", disagreements.join("\n"));
     assert!(right > 1000 && wrong == 0 && missed == 0);
-}
-
-fn variables_of<'a>(
-    variants: &'a [(&'a str, Vec<(&'a str, &'a str)>, BuildOptions)],
-) -> impl Iterator<Item = (&'a str, &'a [(&'a str, &'a str)], &'a BuildOptions)> {
-    variants.iter().map(|(label, variables, options)| (*label, variables.as_slice(), options))
 }

@@ -127,7 +127,9 @@ fn verdicts(project: &Project, options: &BuildOptions, target: &Path) -> Vec<Gro
     assert!(Command::new("cp").arg("-a").args([target, &copy]).status().unwrap().success());
     let found = oracle(project, options, &copy).unwrap();
     let fresh = found.units.iter().filter(|unit| unit.fresh);
-    fresh.map(|unit| (unit.folder.rsplit_once('-').unwrap().0.to_owned(), unit.version.clone(), file_kind(unit))).collect()
+    fresh
+        .map(|unit| (unit.folder.rsplit_once('-').unwrap().0.to_owned(), unit.version.clone(), file_kind(unit)))
+        .collect()
 }
 
 /// Holds a project against a layer where environments agree: both must say the same, and as many units.
