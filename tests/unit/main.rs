@@ -1,6 +1,7 @@
 //! Units against the real cargo: what lamina says is the same must be the same for cargo, unit by unit.
 
 mod compare;
+mod config;
 mod laboratory;
 mod laws;
 mod real;

@@ -68,13 +68,13 @@ fn real_projects_agree_with_cargo_in_every_profile() {
     ];
     let wanted: Vec<_> = PROJECTS.iter().map(|(name, version)| (name, project(name, version))).collect();
     let wanted: Vec<_> = variants.iter().flat_map(|variant| wanted.iter().map(move |it| (it, variant))).collect();
-    let build = |((name, folder), (label, variables, options)): &(&(_, _), &(_, Vec<_>, _))| {
+    let builds = wanted.par_iter().map(|((name, folder), (label, variables, options))| {
         let (graph, oracle) = names(&open(folder, variables), options);
         let build = Build::new(&format!("{name}/{label}"), &graph, &oracle);
         println!("{}: {} units", build.label, build.count());
         build
-    };
-    let builds: Vec<Build> = wanted.par_iter().map(build).collect();
+    });
+    let builds: Vec<Build> = builds.collect();
     let (mut right, mut wrong, mut missed, mut pairs) = (0, 0, 0, 0);
     for project in &builds {
         for layer in builds.iter().filter(|layer| layer.label != project.label) {
