@@ -1,11 +1,14 @@
 //! A layer is cooked, a project is held against it: what `reuse` says is there, cargo must find fresh, and nothing else.
 
 use std::collections::BTreeMap;
+use std::fs;
 use std::path::Path;
 use std::process::Command;
 
 use lamina::cargo::{BuildOptions, Project, oracle};
 use lamina::unit::{Cook, Environment, Hindrance, Leaves, Manifest, Obstacle, Output, UnitGraph, obstacles, reuse};
+
+use tempfile::TempDir;
 
 use crate::compare::{Group, file_kind, kind};
 use crate::laboratory::open;
@@ -15,7 +18,7 @@ use crate::shelf::{Draft, Shelf, library, program, run};
 struct Side {
     draft: Draft,
     options: BuildOptions,
-    variables: Vec<(&'static str, &'static str)>,
+    variables: Vec<(String, String)>,
 }
 
 fn side(draft: Draft) -> Side {
@@ -40,9 +43,13 @@ impl Side {
         self
     }
 
-    fn variable(mut self, name: &'static str, value: &'static str) -> Self {
-        self.variables.push((name, value));
+    fn variable(mut self, name: &str, value: &str) -> Self {
+        self.variables.push((name.to_owned(), value.to_owned()));
         self
+    }
+
+    fn variables(&self) -> Vec<(&str, &str)> {
+        self.variables.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect()
     }
 }
 
@@ -79,12 +86,16 @@ fn surroundings(project: &Project, options: &BuildOptions) -> Environment {
 /// Cooks a layer, and asks lamina and cargo what a project gets of it.
 fn hold(layer: &Side, project: &Side) -> Outcome {
     let shelf = Shelf::new();
-    let target = shelf.folder("cooked");
-    let place = shelf.project("layer", &layer.draft);
+    let (cooked, asking) = (shelf.project("layer", &layer.draft), shelf.project("project", &project.draft));
+    hold_folders(&shelf.folder("cooked"), (&cooked, layer), (&asking, project))
+}
+
+/// As [`hold`], with projects that are there already; the layer is cooked into `target`.
+fn hold_folders(target: &Path, (place, layer): (&Path, &Side), (asking, project): (&Path, &Side)) -> Outcome {
     let mut arguments = layer.options.arguments();
     arguments.extend(["--offline".to_owned(), format!("--target-dir={}", target.display())]);
-    run(&place, &arguments.iter().map(String::as_str).collect::<Vec<_>>(), &layer.variables);
-    let opened = open(&place, &layer.variables);
+    run(place, &arguments.iter().map(String::as_str).collect::<Vec<_>>(), &layer.variables());
+    let opened = open(place, &layer.variables());
     let manifest = Manifest {
         version: Manifest::VERSION,
         layer: "layer".to_owned(),
@@ -100,7 +111,7 @@ fn hold(layer: &Side, project: &Side) -> Outcome {
     // As it comes out of an image.
     let manifest = Manifest::parse(&serde_json::to_vec(&manifest).unwrap()).unwrap();
 
-    let opened = open(&shelf.project("project", &project.draft), &project.variables);
+    let opened = open(asking, &project.variables());
     let graph = opened.unit_graph(&project.options).unwrap();
     let mut predicted: BTreeMap<Group, usize> = BTreeMap::new();
     for (place, _) in reuse(&graph, &[&manifest]).found() {
@@ -109,7 +120,7 @@ fn hold(layer: &Side, project: &Side) -> Outcome {
         *predicted.entry((package.name.clone(), package.version.clone(), kind(unit.kind))).or_default() += 1;
     }
     let mut fresh: BTreeMap<Group, usize> = BTreeMap::new();
-    for verdict in verdicts(&opened, &project.options, &target) {
+    for verdict in verdicts(&opened, &project.options, target) {
         *fresh.entry(verdict).or_default() += 1;
     }
     Outcome {
@@ -237,4 +248,46 @@ fn flags_keep_off_the_host_with_a_target() {
     let outcome = hold(&side(library(TOP)).target(), &flags);
     assert_eq!(outcome.sorts(), [(Hindrance::OtherRustflags, Leaves::HostUnits)]);
     assert!(outcome.fresh.values().sum::<usize>() > 0);
+}
+
+#[test]
+fn a_commit_of_a_branch_is_not_another_one() {
+    let folder = TempDir::new().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    let write = |file: &str, text: &str| {
+        fs::create_dir_all(path(file).parent().unwrap()).unwrap();
+        fs::write(path(file), text).unwrap();
+    };
+    let commit = || {
+        let author = ["-c", "user.name=a", "-c", "user.email=a@example.com"];
+        for arguments in [&["init", "-q", "-b", "main"][..], &["add", "."], &["commit", "-q", "-m", "all"]] {
+            let mut git = Command::new("git");
+            let status = git.args(author).args(arguments).current_dir(path("library")).status().unwrap();
+            assert!(status.success(), "git {arguments:?}");
+        }
+    };
+    write("library/Cargo.toml", "[package]\nname = 'library'\nversion = '1.0.0'\nedition = '2021'\n");
+    write("library/src/lib.rs", "pub fn one() {}");
+    commit();
+    let home = path("home").display().to_string();
+    let same = side(program("")).variable("CARGO_HOME", &home);
+    for project in ["old", "same", "new"] {
+        if project == "new" {
+            write("library/src/lib.rs", "pub fn two() {}");
+            commit();
+        }
+        let manifest = format!(
+            "[package]\nname = '{project}'\nversion = '0.1.0'\nedition = '2021'\n[dependencies]\n\
+             library = {{ git = 'file://{}', branch = 'main' }}\n[workspace]\n",
+            path("library").display()
+        );
+        write(&format!("{project}/Cargo.toml"), &manifest);
+        write(&format!("{project}/src/main.rs"), "fn main() {}");
+        run(&path(project), &["fetch"], &same.variables());
+    }
+    for (project, there) in [("same", 1), ("new", 0)] {
+        let outcome = hold_folders(&path(&format!("for-{project}")), (&path("old"), &same), (&path(project), &same));
+        assert_eq!(outcome.predicted, outcome.fresh, "{project}");
+        assert_eq!((outcome.reused(), outcome.needed), (there, 1), "{project}");
+    }
 }
