@@ -1,0 +1,87 @@
+//! In which surroundings it is cooked.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+
+use crate::cargo::output;
+use crate::failure::{Failure, Result};
+use crate::files::hex;
+use crate::manifest::Environment;
+
+/// What is known before anything is compiled.
+pub fn environment() -> Result<Environment> {
+    let cargo_home = std::env::var("CARGO_HOME").ok().filter(|home| !home.is_empty());
+    let cargo_home = match cargo_home {
+        Some(home) => home,
+        None => std::env::var("HOME").map(|home| format!("{home}/.cargo")).unwrap_or_default(),
+    };
+    let rustc = output("rustc", &["-vV"])?;
+    let host = rustc.lines().find_map(|line| line.strip_prefix("host: ")).unwrap_or_default().to_owned();
+    Ok(Environment {
+        cargo: output("cargo", &["-V"])?.trim().to_owned(),
+        cargo_home,
+        rustflags: Vec::new(),
+        config: config(&host)?,
+        variables: BTreeMap::new(),
+        rustc,
+    })
+}
+
+/// `target.*` of cargo's configuration. Of variables in its place, those for the host are looked at.
+fn config(host: &str) -> Result<BTreeMap<String, String>> {
+    let text = output("cargo", &["config", "get", "--format", "json", "-Zunstable-options"])?;
+    let merged: Value = serde_json::from_str(&text)
+        .map_err(|error| Failure::Other(format!("cargo's configuration is not JSON: {error}")))?;
+    let mut found = BTreeMap::new();
+    if let Some(target) = merged.get("target") {
+        flatten("target", target, &mut found);
+    }
+    let upper = host.to_uppercase().replace('-', "_");
+    for (key, name) in [("linker", "LINKER"), ("rustflags", "RUSTFLAGS"), ("runner", "RUNNER")] {
+        if let Ok(value) = std::env::var(format!("CARGO_TARGET_{upper}_{name}")) {
+            found.insert(format!("target.{host}.{key}"), Value::from(value).to_string());
+        }
+    }
+    Ok(found)
+}
+
+fn flatten(key: &str, value: &Value, found: &mut BTreeMap<String, String>) {
+    match value {
+        Value::Object(fields) => fields.iter().for_each(|(name, value)| flatten(&format!("{key}.{name}"), value, found)),
+        value => drop(found.insert(key.to_owned(), value.to_string())),
+    }
+}
+
+/// What is kept of a variable: a digest, where its name is one that secrets have.
+pub fn kept(name: &str, value: &str) -> String {
+    const SECRET: [&str; 8] = ["TOKEN", "SECRET", "PASSW", "KEY", "CREDENTIAL", "AUTH", "PRIVATE", "COOKIE"];
+    let upper = name.to_uppercase();
+    match SECRET.into_iter().any(|word| upper.contains(word)) {
+        true => format!("sha256:{}", hex(&Sha256::digest(value))),
+        false => value.to_owned(),
+    }
+}
+
+/// The SHA-256 over Debian's list of installed packages: C compilers, headers and libraries are among them.
+pub fn system() -> Option<String> {
+    let status = fs::read(Path::new("/var/lib/dpkg/status")).ok()?;
+    Some(hex(&Sha256::digest(status)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_secret_is_not_kept() {
+        assert_eq!(kept("CFLAGS", "-O2"), "-O2");
+        for name in ["GITHUB_TOKEN", "Api_Key", "DB_PASSWORD", "AWS_SECRET_ACCESS", "MY_CREDENTIALS"] {
+            let kept = kept(name, "hunter2");
+            assert!(kept.starts_with("sha256:") && !kept.contains("hunter2"), "{name}: {kept}");
+        }
+    }
+}
