@@ -4,7 +4,7 @@
 //! wrapper was set, as sccache, it is called in turn, and what its server spends for whom is unknown. No such place is
 //! left for build scripts: they are looked at while they run.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
@@ -106,8 +106,11 @@ const TICK_MS: u64 = 10;
 pub fn watch(target_dir: &Path, is_over: &AtomicBool) -> Costs {
     let mut scripts: HashMap<(u32, u64), Option<String>> = HashMap::new();
     let mut costs = Costs::new();
+    // Whoever is there before cargo starts anything is nothing of its.
+    let others: HashSet<u32> = process_ids().collect();
     while !is_over.load(Ordering::Relaxed) {
-        let processes = processes();
+        let read = |id: u32| parse_stat(id, &fs::read_to_string(format!("/proc/{id}/stat")).ok()?);
+        let processes: Vec<Process> = process_ids().filter(|id| !others.contains(id)).filter_map(read).collect();
         for process in &processes {
             let digits = scripts.entry((process.id, process.start)).or_insert_with(|| script(target_dir, process.id));
             if let Some(digits) = digits {
@@ -131,13 +134,13 @@ struct Process {
     ticks: u64,
 }
 
-/// All processes that can be seen; see proc_pid_stat(5).
-fn processes() -> Vec<Process> {
+/// The numbers of all processes that can be seen.
+fn process_ids() -> impl Iterator<Item = u32> {
     let numbered = |entry: fs::DirEntry| entry.file_name().to_str()?.parse::<u32>().ok();
-    let ids = fs::read_dir("/proc").into_iter().flatten().flatten().filter_map(numbered);
-    ids.filter_map(|id| parse_stat(id, &fs::read_to_string(format!("/proc/{id}/stat")).ok()?)).collect()
+    fs::read_dir("/proc").into_iter().flatten().flatten().filter_map(numbered)
 }
 
+/// A process by its `/proc/PID/stat`, see proc_pid_stat(5).
 fn parse_stat(id: u32, stat: &str) -> Option<Process> {
     // The second field is the program's name, which may hold anything.
     let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
