@@ -134,9 +134,9 @@ impl ProfileSpec {
         };
         let mut read = BTreeMap::new();
         for setting in settings.into_iter().flat_map(|settings| settings.split(',')) {
-            let pair = setting.split_once('=').filter(|(key, value)| {
-                plain(key, &['-', '_', '.']) && plain(value, &['-', '_', '.'])
-            });
+            let pair = setting
+                .split_once('=')
+                .filter(|(key, value)| plain(key, &['-', '_', '.']) && plain(value, &['-', '_', '.']));
             let Some((key, value)) = pair else {
                 return Err(usage(format!("`{setting}` in the profile `{text}` is not KEY=VALUE")));
             };

@@ -143,7 +143,12 @@ fn say_cost(spec: &ProfileSpec, graph: Option<&UnitGraph>) {
     let (count, bytes, cpu) = outputs.fold((0, 0, 0), |(count, bytes, cpu), output| {
         (count + 1, bytes + output.bytes, cpu + output.cpu_ms.unwrap_or_default())
     });
-    eprintln!("lamina-cook: {spec}: {count} units, {} MB, {}.{} CPU s", bytes / 1_000_000, cpu / 1000, cpu % 1000 / 100);
+    eprintln!(
+        "lamina-cook: {spec}: {count} units, {} MB, {}.{} CPU s",
+        bytes / 1_000_000,
+        cpu / 1000,
+        cpu % 1000 / 100
+    );
 }
 
 /// What became of the units of all cooks of this call.

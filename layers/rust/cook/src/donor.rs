@@ -127,7 +127,8 @@ impl Donor<'_> {
             if !is_wanted || !unit.dependencies.iter().all(|&dependency| good[dependency]) {
                 continue;
             }
-            let Some((output, sha256)) = unit.output.as_ref().and_then(|output| Some((output, output.sha256.as_ref()?)))
+            let Some((output, sha256)) =
+                unit.output.as_ref().and_then(|output| Some((output, output.sha256.as_ref()?)))
             else {
                 continue;
             };
@@ -151,9 +152,10 @@ impl Donor<'_> {
     fn copy(&mut self, folder: &Path, unit: &str, sha256: &str) -> Result<(), String> {
         let from = inside(self.root, folder);
         let source = self.folders.entry(folder.to_owned()).or_insert_with(|| {
-            let is_straight = from.ancestors().take_while(|path| path.starts_with(self.root)).all(|path| {
-                fs::symlink_metadata(path).is_ok_and(|about| about.is_dir())
-            });
+            let is_straight = from
+                .ancestors()
+                .take_while(|path| path.starts_with(self.root))
+                .all(|path| fs::symlink_metadata(path).is_ok_and(|about| about.is_dir()));
             is_straight.then(|| ProfileFolder::read(&from).ok()).flatten()
         });
         let source = source.as_ref().ok_or("its target folder can't be read")?;

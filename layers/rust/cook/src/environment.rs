@@ -19,7 +19,7 @@ pub fn environment() -> Result<Environment> {
         Some(home) => home,
         None => std::env::var("HOME").map(|home| format!("{home}/.cargo")).unwrap_or_default(),
     };
-    let rustc = output("rustc", &["-vV"])?;
+    let rustc = output("rustc", &["-vV"])?.trim().to_owned();
     let host = rustc.lines().find_map(|line| line.strip_prefix("host: ")).unwrap_or_default().to_owned();
     Ok(Environment {
         cargo: output("cargo", &["-V"])?.trim().to_owned(),
@@ -31,7 +31,8 @@ pub fn environment() -> Result<Environment> {
     })
 }
 
-/// `target.*` of cargo's configuration. Of variables in its place, those for the host are looked at.
+/// `target.*` of cargo's configuration, and where crates come from in place of crates.io. Of variables in the place of
+/// configuration, those for the host are looked at.
 fn config(host: &str) -> Result<BTreeMap<String, String>> {
     let text = output("cargo", &["config", "get", "--format", "json", "-Zunstable-options"])?;
     let merged: Value = serde_json::from_str(&text)
@@ -40,10 +41,13 @@ fn config(host: &str) -> Result<BTreeMap<String, String>> {
     if let Some(target) = merged.get("target") {
         flatten("target", target, &mut found);
     }
+    if let Some(elsewhere) = merged.pointer("/source/crates-io/replace-with") {
+        flatten("source.crates-io.replace-with", elsewhere, &mut found);
+    }
     let upper = host.to_uppercase().replace('-', "_");
     for (key, name) in [("linker", "LINKER"), ("rustflags", "RUSTFLAGS"), ("runner", "RUNNER")] {
         if let Ok(value) = std::env::var(format!("CARGO_TARGET_{upper}_{name}")) {
-            found.insert(format!("target.{host}.{key}"), Value::from(value).to_string());
+            found.insert(format!("target.{host}.{key}"), value);
         }
     }
     Ok(found)
@@ -51,16 +55,20 @@ fn config(host: &str) -> Result<BTreeMap<String, String>> {
 
 fn flatten(key: &str, value: &Value, found: &mut BTreeMap<String, String>) {
     match value {
-        Value::Object(fields) => fields.iter().for_each(|(name, value)| flatten(&format!("{key}.{name}"), value, found)),
+        Value::Object(fields) => {
+            fields.iter().for_each(|(name, value)| flatten(&format!("{key}.{name}"), value, found))
+        }
+        Value::String(text) => drop(found.insert(key.to_owned(), text.clone())),
         value => drop(found.insert(key.to_owned(), value.to_string())),
     }
 }
 
-/// What is kept of a variable: a digest, where its name is one that secrets have.
+/// What is kept of a variable's value: itself, or a digest where it may be a secret. The rule is that of lamina's
+/// `cargo::recorded`, so that both sides can be compared.
 pub fn kept(name: &str, value: &str) -> String {
-    const SECRET: [&str; 8] = ["TOKEN", "SECRET", "PASSW", "KEY", "CREDENTIAL", "AUTH", "PRIVATE", "COOKIE"];
-    let upper = name.to_uppercase();
-    match SECRET.into_iter().any(|word| upper.contains(word)) {
+    let name = name.to_ascii_uppercase();
+    let secret = ["TOKEN", "SECRET", "PASSWORD", "PASSWD", "CREDENTIAL", "AUTH", "KEY"];
+    match secret.iter().any(|part| name.contains(part)) || value.contains("://") && value.contains('@') {
         true => format!("sha256:{}", hex(&Sha256::digest(value))),
         false => value.to_owned(),
     }
@@ -83,5 +91,6 @@ mod tests {
             let kept = kept(name, "hunter2");
             assert!(kept.starts_with("sha256:") && !kept.contains("hunter2"), "{name}: {kept}");
         }
+        assert!(kept("MIRROR", "https://me:hunter2@example.com").starts_with("sha256:"));
     }
 }

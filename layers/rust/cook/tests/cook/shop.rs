@@ -120,17 +120,16 @@ impl Shop {
         self.variables.push((name.to_owned(), value.to_owned()));
     }
 
-    /// A project with a lock that has `deep` in this version.
+    /// A project with these dependencies and this version of `deep`.
     pub fn project(&self, name: &str, dependencies: &str, deep: &str) {
         let manifest = format!(
             "[package]\nname = \"project\"\nversion = \"0.1.0\"\nedition = \"2021\"\n[dependencies]\n{dependencies}\
-             [dev-dependencies]\ntesting = \"0.1\"\n"
+             deep = \"={deep}\"\n[dev-dependencies]\ntesting = \"0.1\"\n"
         );
         self.write(&format!("{name}/Cargo.toml"), &manifest);
         self.write(&format!("{name}/src/lib.rs"), "");
         drop(fs::remove_file(self.path(&format!("{name}/Cargo.lock"))));
         self.cargo(name, &["generate-lockfile", "--offline"]);
-        self.cargo(name, &["update", "--offline", "deep", "--precise", deep]);
     }
 
     /// What cargo writes, called in a project.
