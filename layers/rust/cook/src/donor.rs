@@ -69,7 +69,7 @@ fn usable(
 ) -> Result<Option<Manifest>, String> {
     let path = inside(root, &options.manifest);
     let Some(manifest) = Manifest::read(&path)? else { return Ok(None) };
-    let other = |what: &str, theirs: &str, ours: &str| Err(format!("its {what} is {theirs}, here it is {ours}"));
+    let other = |what: &str, theirs: &str, ours: &str| Err(format!("its {what} is `{theirs}`, here it is `{ours}`"));
     let theirs = &manifest.environment;
     if manifest.layer != options.layer {
         return other("layer", &manifest.layer, &options.layer);
@@ -82,6 +82,9 @@ fn usable(
     }
     if theirs.cargo_home != environment.cargo_home {
         return other("CARGO_HOME", &theirs.cargo_home, &environment.cargo_home);
+    }
+    if theirs.rustflags != environment.rustflags {
+        return other("RUSTFLAGS", &theirs.rustflags.join(" "), &environment.rustflags.join(" "));
     }
     if theirs.config != environment.config {
         return Err("cargo's configuration has another `target` there".to_owned());
@@ -152,10 +155,9 @@ impl Donor<'_> {
     fn copy(&mut self, folder: &Path, unit: &str, sha256: &str) -> Result<(), String> {
         let from = inside(self.root, folder);
         let source = self.folders.entry(folder.to_owned()).or_insert_with(|| {
-            let is_straight = from
-                .ancestors()
-                .take_while(|path| path.starts_with(self.root))
-                .all(|path| fs::symlink_metadata(path).is_ok_and(|about| about.is_dir()));
+            let parts = [".fingerprint", "build", "deps"].map(|name| from.join(name));
+            let mut above = from.ancestors().take_while(|path| path.starts_with(self.root));
+            let is_straight = above.all(is_folder) && parts.iter().all(|part| is_folder(part) || !part.exists());
             is_straight.then(|| ProfileFolder::read(&from).ok()).flatten()
         });
         let source = source.as_ref().ok_or("its target folder can't be read")?;
@@ -174,6 +176,11 @@ impl Donor<'_> {
             format!("it can't be copied: {error}")
         })
     }
+}
+
+/// Whether it is a folder, and no link to one.
+fn is_folder(path: &Path) -> bool {
+    fs::symlink_metadata(path).is_ok_and(|about| about.is_dir())
 }
 
 fn copy_all(

@@ -21,22 +21,43 @@ pub fn environment() -> Result<Environment> {
     };
     let rustc = output("rustc", &["-vV"])?.trim().to_owned();
     let host = rustc.lines().find_map(|line| line.strip_prefix("host: ")).unwrap_or_default().to_owned();
+    let text = output("cargo", &["config", "get", "--format", "json", "-Zunstable-options"])?;
+    let merged: Value = serde_json::from_str(&text)
+        .map_err(|error| Failure::Other(format!("cargo's configuration is not JSON: {error}")))?;
     Ok(Environment {
         cargo: output("cargo", &["-V"])?.trim().to_owned(),
         cargo_home,
-        rustflags: Vec::new(),
-        config: config(&host)?,
+        rustflags: rustflags(&merged, &host),
+        config: config(&merged, &host),
         variables: BTreeMap::new(),
         rustc,
     })
 }
 
+/// The flags for rustc, from the first place that has any. Fingerprints say it exactly, once there are some: see
+/// <https://doc.rust-lang.org/cargo/reference/config.html#buildrustflags>.
+fn rustflags(merged: &Value, host: &str) -> Vec<String> {
+    if let Ok(flags) = std::env::var("CARGO_ENCODED_RUSTFLAGS") {
+        return flags.split('\x1f').filter(|flag| !flag.is_empty()).map(str::to_owned).collect();
+    }
+    if let Ok(flags) = std::env::var("RUSTFLAGS") {
+        return words(&Value::from(flags));
+    }
+    let places = [merged["target"][host].get("rustflags"), merged["build"].get("rustflags")];
+    places.into_iter().flatten().map(words).find(|flags| !flags.is_empty()).unwrap_or_default()
+}
+
+/// A list of words, or a text of them.
+fn words(value: &Value) -> Vec<String> {
+    match value {
+        Value::String(text) => text.split_whitespace().map(str::to_owned).collect(),
+        value => value.as_array().into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect(),
+    }
+}
+
 /// `target.*` of cargo's configuration, and where crates come from in place of crates.io. Of variables in the place of
 /// configuration, those for the host are looked at.
-fn config(host: &str) -> Result<BTreeMap<String, String>> {
-    let text = output("cargo", &["config", "get", "--format", "json", "-Zunstable-options"])?;
-    let merged: Value = serde_json::from_str(&text)
-        .map_err(|error| Failure::Other(format!("cargo's configuration is not JSON: {error}")))?;
+fn config(merged: &Value, host: &str) -> BTreeMap<String, String> {
     let mut found = BTreeMap::new();
     if let Some(target) = merged.get("target") {
         flatten("target", target, &mut found);
@@ -44,13 +65,13 @@ fn config(host: &str) -> Result<BTreeMap<String, String>> {
     if let Some(elsewhere) = merged.pointer("/source/crates-io/replace-with") {
         flatten("source.crates-io.replace-with", elsewhere, &mut found);
     }
-    let upper = host.to_uppercase().replace('-', "_");
+    let upper = host.to_uppercase().replace(['-', '.'], "_");
     for (key, name) in [("linker", "LINKER"), ("rustflags", "RUSTFLAGS"), ("runner", "RUNNER")] {
         if let Ok(value) = std::env::var(format!("CARGO_TARGET_{upper}_{name}")) {
             found.insert(format!("target.{host}.{key}"), value);
         }
     }
-    Ok(found)
+    found
 }
 
 fn flatten(key: &str, value: &Value, found: &mut BTreeMap<String, String>) {

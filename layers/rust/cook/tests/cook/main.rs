@@ -133,8 +133,12 @@ fn a_donor_that_is_not_what_it_says_is_passed_over_and_said() {
     for (text, said) in [
         (sound[..sound.len() / 2].to_owned(), "is no unit manifest"),
         (other("\"version\":1", "\"version\":2"), "it has version 2"),
-        (other("\"layer\":\"p\"", "\"layer\":\"q\""), "its layer is q, here it is p"),
-        (other("\"rustc\":\"rustc 1.", "\"rustc\":\"rustc 0."), "its compiler is rustc 0."),
+        (other("\"layer\":\"p\"", "\"layer\":\"q\""), "its layer is `q`, here it is `p`"),
+        (other("\"rustc\":\"rustc 1.", "\"rustc\":\"rustc 0."), "its compiler is `rustc 0."),
+        (
+            other("\"rustflags\":[]", "\"rustflags\":[\"-Copt-level=1\"]"),
+            "its RUSTFLAGS is `-Copt-level=1`, here it is ``",
+        ),
         (other("\"folder\":\"", "\"folder\":\"../"), "is no unit manifest"),
         (String::from_utf8_lossy(&[0; 64]).into_owned(), "is no unit manifest"),
     ] {
