@@ -14,6 +14,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use nix::sys::resource::{UsageWho, getrusage};
+use nix::sys::time::TimeValLike;
 
 use crate::failure::{Failure, Result};
 
@@ -47,8 +48,7 @@ pub fn wrapper(records: &Path, mut words: impl Iterator<Item = OsString>) -> Exi
         }
     };
     if let Ok(usage) = getrusage(UsageWho::RUSAGE_CHILDREN) {
-        let micros = |time: nix::sys::time::TimeVal| time.tv_sec() * 1_000_000 + i64::from(time.tv_usec());
-        let used = micros(usage.user_time()) + micros(usage.system_time());
+        let used = (usage.user_time() + usage.system_time()).num_microseconds();
         // What is not written is not known: no reason to fail a compilation.
         drop(fs::write(records.join(format!("{digits}-{}", std::process::id())), used.to_string()));
     }
