@@ -63,7 +63,7 @@ fn a_donor_leaves_the_cone_to_compile_and_changes_no_byte() {
         let shop = Shop::new();
         shop.cook("p", "project", &["--", "--offline"]).success();
         let before = units(&shop.manifest("p"), 0);
-        let donor = shop.into_donor("donor");
+        let donor = shop.make_donor("donor");
         let donor = donor.to_str().expect("a text");
         shop.project("project", &format!("top = \"0.1\"\nother = \"0.1\"\nleaf = \"={leaf}\"\n"), deep);
 
@@ -72,7 +72,7 @@ fn a_donor_leaves_the_cone_to_compile_and_changes_no_byte() {
         let cpu = |manifest: &Value| manifest["cooks"][0]["graph"]["units"].to_string().matches("cpu_ms").count();
         let costs = cpu(&shop.manifest("p"));
         assert_eq!(verdict(&shop, "project", &["--release"]).1, Vec::<String>::new());
-        shop.into_donor("second");
+        shop.make_donor("second");
 
         let clean = shop.cook("p", "project", &["--", "--offline"]).success();
         let without = units(&shop.manifest("p"), 0);
@@ -93,7 +93,7 @@ fn a_donor_that_is_not_what_it_says_is_passed_over_and_said() {
     let shop = Shop::new();
     shop.cook("p", "project", &["--", "--offline"]).success();
     let clean = units(&shop.manifest("p"), 0);
-    let donor = shop.into_donor("donor");
+    let donor = shop.make_donor("donor");
     let donor_text = donor.to_str().expect("a text").to_owned();
     let inside = donor.join(shop.path("root/cooked").strip_prefix("/").expect("absolute"));
     let manifest = inside.join("p.units.json");

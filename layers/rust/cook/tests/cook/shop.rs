@@ -8,8 +8,11 @@ use std::process::Command;
 use serde_json::Value;
 use tempfile::TempDir;
 
+/// Paths and contents.
+type Files<'a> = &'a [(&'a str, &'a str)];
+
 /// The crates: name, version, what Cargo.toml has besides, files.
-const CRATES: &[(&str, &str, &str, &[(&str, &str)])] = &[
+const CRATES: &[(&str, &str, &str, Files<'_>)] = &[
     ("leaf", "0.1.0", "[features]\nmore = []\n", &[("src/lib.rs", "pub fn leaf() -> u32 { 1 }\n")]),
     ("leaf", "0.1.1", "[features]\nmore = []\n", &[("src/lib.rs", "pub fn leaf() -> u32 { 2 }\n")]),
     ("deep", "0.1.0", "", &[("src/lib.rs", "pub fn deep() -> u32 { 1 }\n")]),
@@ -167,7 +170,7 @@ impl Shop {
     }
 
     /// Makes what was cooked a donor: the root of an image that has it at the same paths. `/cooked` is empty again.
-    pub fn into_donor(&self, name: &str) -> PathBuf {
+    pub fn make_donor(&self, name: &str) -> PathBuf {
         let donor = self.path(name);
         let cooked = donor.join(self.path("root").strip_prefix("/").expect("an absolute path"));
         fs::create_dir_all(&cooked).expect("a folder");
