@@ -1,4 +1,4 @@
-//! The cook: plan, seed, compile, find out what came of it, write it down, prune.
+//! The cook: plan, take over from the donor, compile, find out what came of it, write it down, prune.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
@@ -12,7 +12,7 @@ use crate::failure::{Failure, Result};
 use crate::files::{ProfileFolder, measure_all};
 use crate::fingerprints::{Fingerprint, Fingerprints, forget_own};
 use crate::graph::Planned;
-use crate::manifest::{Cook, Kind, Manifest, Output, Package, Profile, UnitGraph};
+use crate::manifest::{Cook, Environment, Kind, Manifest, Output, Package, Profile, UnitGraph};
 use crate::prune::prune;
 
 /// A place of a unit: the folder of its profile, and its own.
@@ -37,59 +37,79 @@ pub fn cook(options: &Options) -> Result<()> {
         planned.iter().flat_map(|planned| planned.graph.packages.iter().cloned()).collect();
     let seeded = donor::seed(options, &manifest.environment, manifest.system.as_deref(), &packages);
 
-    let mut known: HashMap<String, u64> = HashMap::new();
-    for earlier in parents.iter().chain(&seeded.manifest).chain([&manifest]) {
-        known.extend(earlier.outputs().filter_map(|(_, output)| Some((output.folder.clone(), output.cpu_ms?))));
+    let mut kitchen =
+        Kitchen { options, seeded, records: Records::new()?, known: HashMap::new(), counts: Counts::default() };
+    for earlier in parents.iter().chain(&kitchen.seeded.manifest).chain([&manifest]) {
+        let costs = earlier.outputs().filter_map(|(_, output)| Some((output.folder.clone(), output.cpu_ms?)));
+        kitchen.known.extend(costs);
     }
-    let records = Records::new()?;
-    let mut counts = Counts::default();
-    for (spec, planned) in options.profiles.iter().zip(planned) {
-        forget_own(&options.target_dir, &planned.graph)?;
-        let before = Fingerprints::read(&options.target_dir)?.moments();
-        let built = cargo::build(options, spec, &records)?;
-        let fingerprints = Fingerprints::read(&options.target_dir)?;
-        let found = fingerprints.of_units(&options.target_dir, &planned)?;
-        agree(&planned.graph, &found, &built)?;
-        let after = fingerprints.moments();
-        let compiled: BTreeSet<Place> = found
-            .iter()
-            .zip(&planned.graph.units)
-            .filter(|(_, unit)| planned.graph.is_shareable(unit))
-            .map(|(print, _)| print.place())
-            .filter(|place| before.get(place) != after.get(place))
-            .collect();
-        for print in &found {
-            let variables = print.variables().map(|(name, value)| (name.to_owned(), value.map(|it| kept(name, it))));
-            manifest.environment.variables.extend(variables);
-        }
-        if let Some(root) = planned.graph.roots.first() {
-            manifest.environment.rustflags = found[*root].rustflags().to_vec();
-        }
-        counts.add(&planned.graph, &found, compiled.clone(), &seeded);
-        let cost = |folder: &str, is_compiled: bool| match is_compiled {
-            true => digits(folder).and_then(|digits| built.costs.get(digits).copied()),
-            false => known.get(folder).copied(),
-        };
-        let graph = measured(&planned.graph, &found, |place| cost(&place.1, compiled.contains(place)))?;
-        known.extend(graph.units.iter().filter_map(|unit| {
-            let output = unit.output.as_ref()?;
-            Some((output.folder.clone(), output.cpu_ms?))
-        }));
-        manifest.add(Cook {
-            profile: spec.name.clone(),
-            settings: spec.settings.clone(),
-            target_dir: options.target_dir.to_string_lossy().into_owned(),
-            arguments: options.arguments.clone(),
-            graph,
-        });
-        say_cost(spec, manifest.cooks.last().map(|cook| &cook.graph));
+    for (spec, planned) in options.profiles.iter().zip(&planned) {
+        let cook = kitchen.cook(spec, planned, &mut manifest.environment)?;
+        manifest.add(cook);
     }
     manifest.write(&options.manifest)?;
     let all: Vec<&Manifest> = parents.iter().chain([&manifest]).collect();
     let pruned = prune(&options.target_dir, &all)
         .map_err(|error| Failure::Other(format!("can't prune {}: {error}", options.target_dir.display())))?;
-    counts.say(pruned);
+    kitchen.counts.say(pruned);
     repeated(options, &parents, &manifest)
+}
+
+/// What the cooks of a call share.
+struct Kitchen<'a> {
+    options: &'a Options,
+    seeded: Seeded,
+    records: Records,
+    /// What units cost that were compiled before, by folder.
+    known: HashMap<String, u64>,
+    counts: Counts,
+}
+
+impl Kitchen<'_> {
+    /// Compiles one profile; what came of it.
+    fn cook(&mut self, spec: &ProfileSpec, planned: &Planned, environment: &mut Environment) -> Result<Cook> {
+        let target_dir = &self.options.target_dir;
+        forget_own(target_dir, &planned.graph)?;
+        let before = Fingerprints::read(target_dir)?.moments();
+        let built = cargo::build(self.options, spec, &self.records)?;
+        let fingerprints = Fingerprints::read(target_dir)?;
+        let found = fingerprints.of_units(target_dir, planned)?;
+        agree(&planned.graph, &found, &built)?;
+        for print in &found {
+            let variables = print.variables().map(|(name, value)| (name.to_owned(), value.map(|it| kept(name, it))));
+            environment.variables.extend(variables);
+        }
+        if let Some(&root) = planned.graph.roots.first() {
+            environment.rustflags = found[root].rustflags().to_vec();
+        }
+        let after = fingerprints.moments();
+        let shareable = planned.graph.units.iter().zip(&found).filter(|(unit, _)| planned.graph.is_shareable(unit));
+        let all: BTreeSet<Place> = shareable.map(|(_, print)| print.place()).collect();
+        let compiled: BTreeSet<Place> =
+            all.iter().filter(|place| before.get(place) != after.get(place)).cloned().collect();
+        let graph = measured(&planned.graph, &found, |place, kind| match compiled.contains(place) {
+            false => self.known.get(&place.1).copied(),
+            true => {
+                let measured = digits(&place.1).and_then(|digits| built.costs.get(digits).copied());
+                // A run that ended between two looks at it took next to nothing.
+                measured.or((kind == Kind::BuildScriptRun).then_some(0))
+            }
+        })?;
+        for output in graph.units.iter().filter_map(|unit| unit.output.as_ref()) {
+            self.known.extend(output.cpu_ms.map(|cost| (output.folder.clone(), cost)));
+        }
+        say_cost(spec, &graph);
+        self.counts.seeded.extend(self.seeded.units.intersection(&all).cloned());
+        self.counts.all.extend(all);
+        self.counts.compiled.extend(compiled);
+        Ok(Cook {
+            profile: spec.name.clone(),
+            settings: spec.settings.clone(),
+            target_dir: target_dir.to_string_lossy().into_owned(),
+            arguments: self.options.arguments.clone(),
+            graph,
+        })
+    }
 }
 
 /// Whether cargo's own words and the folders that were found name the same units.
@@ -115,7 +135,11 @@ fn agree(graph: &UnitGraph, found: &[&Fingerprint], built: &Built) -> Result<()>
 }
 
 /// The graph, with what came of each unit that others can have.
-fn measured(graph: &UnitGraph, found: &[&Fingerprint], cost: impl Fn(&Place) -> Option<u64>) -> Result<UnitGraph> {
+fn measured(
+    graph: &UnitGraph,
+    found: &[&Fingerprint],
+    cost: impl Fn(&Place, Kind) -> Option<u64>,
+) -> Result<UnitGraph> {
     let mut graph = graph.clone();
     let shareable: Vec<usize> = (0..graph.units.len()).filter(|&unit| graph.is_shareable(&graph.units[unit])).collect();
     let places: Vec<Place> = shareable.iter().map(|&unit| found[unit].place()).collect();
@@ -128,18 +152,15 @@ fn measured(graph: &UnitGraph, found: &[&Fingerprint], cost: impl Fn(&Place) -> 
     let measured = measure_all(&folders, &places)
         .map_err(|error| Failure::Other(format!("can't read what was compiled: {error}")))?;
     for ((unit, place), measured) in shareable.into_iter().zip(places).zip(measured) {
-        let cpu_ms = cost(&place).or_else(|| {
-            // A run that ended between two looks at it took next to nothing.
-            (graph.units[unit].kind == Kind::BuildScriptRun).then_some(0)
-        });
+        let cpu_ms = cost(&place, graph.units[unit].kind);
         let output = Output { folder: place.1, cpu_ms, bytes: measured.bytes, sha256: Some(measured.sha256) };
         graph.units[unit].output = Some(output);
     }
     Ok(graph)
 }
 
-fn say_cost(spec: &ProfileSpec, graph: Option<&UnitGraph>) {
-    let outputs = graph.into_iter().flat_map(|graph| graph.units.iter().filter_map(|unit| unit.output.as_ref()));
+fn say_cost(spec: &ProfileSpec, graph: &UnitGraph) {
+    let outputs = graph.units.iter().filter_map(|unit| unit.output.as_ref());
     let (count, bytes, cpu) = outputs.fold((0, 0, 0), |(count, bytes, cpu), output| {
         (count + 1, bytes + output.bytes, cpu + output.cpu_ms.unwrap_or_default())
     });
@@ -160,13 +181,6 @@ struct Counts {
 }
 
 impl Counts {
-    fn add(&mut self, graph: &UnitGraph, found: &[&Fingerprint], compiled: BTreeSet<Place>, seeded: &Seeded) {
-        let shareable = graph.units.iter().zip(found).filter(|(unit, _)| graph.is_shareable(unit));
-        self.all.extend(shareable.map(|(_, print)| print.place()));
-        self.seeded.extend(seeded.units.iter().filter(|place| self.all.contains(place)).cloned());
-        self.compiled.extend(compiled);
-    }
-
     fn say(&self, pruned: usize) {
         eprintln!(
             "lamina-cook: seeded {} of {} units from the donor, compiled {}",
