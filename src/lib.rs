@@ -26,3 +26,4 @@ pub mod run;
 pub mod snapshot;
 pub mod tree;
 pub mod unit;
+pub mod warm;
