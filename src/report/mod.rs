@@ -20,6 +20,7 @@ pub mod sarif;
 pub mod status;
 pub mod update;
 pub mod verify;
+pub mod warm;
 
 use std::collections::BTreeMap;
 use std::fmt::Display;

@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use futures_util::{StreamExt, stream};
 use serde::Deserialize;
@@ -39,7 +40,7 @@ pub struct Artifact {
     /// Where it is.
     pub at: ImageRef,
     /// What was compiled, and how.
-    pub manifest: Manifest,
+    pub manifest: Arc<Manifest>,
     /// The units that can be had, by their places.
     pub entries: BTreeMap<Place, Entry>,
 }
@@ -76,11 +77,15 @@ pub struct Published {
     pub left_out: Vec<(Place, String)>,
 }
 
-/// Reads what a tag stands for; nothing where there is no such artifact.
+/// Reads what a tag stands for; nothing where there is no such artifact. Its manifest is not fetched where it is known.
 ///
 /// # Errors
 /// When the registry can't be asked, or what is there is no such artifact.
-pub async fn read(registry: &impl Registry, at: &ImageRef) -> Result<Option<Artifact>, RegistryError> {
+pub async fn read(
+    registry: &impl Registry,
+    at: &ImageRef,
+    known: Option<Arc<Manifest>>,
+) -> Result<Option<Artifact>, RegistryError> {
     #[derive(Deserialize)]
     struct Raw {
         config: Descriptor,
@@ -101,9 +106,14 @@ pub async fn read(registry: &impl Registry, at: &ImageRef) -> Result<Option<Arti
     if raw.config.media_type != Manifest::MEDIA_TYPE {
         return Err(malformed("its configuration is no unit manifest"));
     }
-    let digest = raw.config.digest.parse().map_err(|_| malformed("its configuration has no digest"))?;
-    let text = registry.blob(at, &digest, Manifest::MAX_BYTES).await?;
-    let manifest = Manifest::parse(&text).map_err(|error| malformed(&error.to_string()))?;
+    let manifest = match known {
+        Some(manifest) => manifest,
+        None => {
+            let digest = raw.config.digest.parse().map_err(|_| malformed("its configuration has no digest"))?;
+            let text = registry.blob(at, &digest, Manifest::MAX_BYTES).await?;
+            Arc::new(Manifest::parse(&text).map_err(|error| malformed(&error.to_string()))?)
+        }
+    };
     let entry = |descriptor: Descriptor| {
         let Descriptor { digest, size, annotations, .. } = descriptor;
         let place = annotations.get(UNIT)?.parse().ok()?;
@@ -133,13 +143,12 @@ pub async fn blob(registry: &impl Registry, at: &ImageRef, entry: &Entry) -> Res
 /// When the registry can't be asked, or does not take it; also where there are more units than a manifest can name.
 pub async fn publish(
     registry: &impl Registry,
-    tags: &[ImageRef],
+    at: &ImageRef,
     manifest: &Manifest,
     folders: &[PathBuf],
     known: &BTreeSet<Digest>,
     annotations: &BTreeMap<&str, String>,
 ) -> Result<Published, RegistryError> {
-    let [at, ..] = tags else { unreachable!("an artifact has a name") };
     let config = serde_json::to_vec(manifest).unwrap_or_default();
     let config_size = config.len();
     let config = registry.push_blob(at, config).await?;
@@ -186,11 +195,7 @@ pub async fn publish(
         "annotations": annotations,
     });
     let document = document.to_string().into_bytes();
-    let mut digest = None;
-    for tag in tags {
-        digest = Some(registry.push_manifest(tag, OCI_MANIFEST, document.clone()).await?.digest);
-    }
-    let digest = digest.unwrap_or(config);
+    let digest = registry.push_manifest(at, OCI_MANIFEST, document).await?.digest;
     Ok(Published { digest, units, new, bytes, new_bytes, left_out })
 }
 

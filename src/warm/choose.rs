@@ -102,6 +102,15 @@ impl Miss {
     }
 }
 
+/// What is in a target folder.
+pub trait Contents {
+    /// Whether a unit is there, whole or not.
+    fn has(&self, place: &Place) -> bool;
+
+    /// The content of a unit that is there and whole. It is asked for where something is made with the unit.
+    fn content(&self, place: &Place) -> Option<Digest>;
+}
+
 /// A unit in an offer, by its places there.
 struct Found<'a> {
     unit: &'a Unit,
@@ -116,12 +125,11 @@ struct Found<'a> {
 /// would compile it anew after a dependency that is compiled; and rustc refuses crates that were made with another
 /// build of the same crate.
 ///
-/// `present` says the content of a unit in the target folder: nothing where it is not there, and `Some(None)` where it
-/// is not whole. `variable` is the environment that cargo will see.
+/// `variable` is the environment that cargo will see.
 pub fn choose(
     wanted: Wanted<'_>,
     offers: &[Offer],
-    present: &mut dyn FnMut(&Place) -> Option<Option<Digest>>,
+    folder: &dyn Contents,
     variable: &dyn Fn(&str) -> Option<String>,
 ) -> Vec<Verdict> {
     let Wanted { graph, keys } = wanted;
@@ -129,8 +137,6 @@ pub fn choose(
     let shareable = graph.shareable();
     let names = Names::of(offers);
     let mut verdicts = vec![Verdict::Own; graph.units.len()];
-    // What each unit will be, once all is in its place.
-    let mut contents: Vec<Option<Digest>> = vec![None; graph.units.len()];
     for at in graph.order().unwrap_or_default() {
         if !shareable[at] {
             continue;
@@ -144,15 +150,13 @@ pub fn choose(
                 why.get_or_insert(Miss::Environment(obstacle));
                 continue;
             }
-            if let Some(content) = present(&found.place) {
-                contents[at] = content;
+            if folder.has(&found.place) {
                 verdict = Some(Verdict::There(found.place.clone()));
                 break;
             }
             let content = |below: usize| held[number].get(&keys[below])?.entry.map(|entry| &entry.content);
-            match usable(wanted, at, found, &verdicts, &contents, &content, variable) {
+            match usable(wanted, at, found, (&verdicts, folder), &content, variable) {
                 Ok(entry) => {
-                    contents[at] = Some(entry.content.clone());
                     let cpu_ms = found.unit.output.as_ref().and_then(|output| output.cpu_ms);
                     let (place, entry) = (found.place.clone(), entry.clone());
                     verdict = Some(Verdict::Take(Take { offer: number, place, entry, cpu_ms }));
@@ -165,6 +169,16 @@ pub fn choose(
             verdict.unwrap_or_else(|| Verdict::Miss(why.unwrap_or_else(|| names.nearest(graph, unit))));
     }
     verdicts
+}
+
+/// Puts the offers that have most of a project's units first.
+pub fn rank(wanted: Wanted<'_>, offers: &mut [Offer]) {
+    let usable = |offer: &Offer| {
+        let held = held(offer);
+        let units = wanted.keys.iter().zip(&wanted.graph.units);
+        units.filter(|(key, unit)| held.contains_key(key) && hindered(&offer.obstacles, unit).is_none()).count()
+    };
+    offers.sort_by_cached_key(|offer| std::cmp::Reverse(usable(offer)));
 }
 
 /// The units of an offer by their keys.
@@ -201,8 +215,7 @@ fn usable<'a>(
     Wanted { graph, .. }: Wanted<'_>,
     at: usize,
     found: &Found<'a>,
-    verdicts: &[Verdict],
-    contents: &[Option<Digest>],
+    (verdicts, folder): (&[Verdict], &dyn Contents),
     offered: &dyn Fn(usize) -> Option<&'a Digest>,
     variable: &dyn Fn(&str) -> Option<String>,
 ) -> Result<&'a Entry, Miss> {
@@ -213,14 +226,15 @@ fn usable<'a>(
     }
     for &below in &graph.units[at].dependencies {
         let name = || graph.package(&graph.units[below]).name.clone();
-        match &verdicts[below] {
+        let is_same = match &verdicts[below] {
             Verdict::Own | Verdict::Miss(_) => return Err(Miss::Below(name())),
             // A program that was run leaves nothing of itself in what depends on the run.
-            _ if graph.units[below].kind == Kind::BuildScript => {}
-            _ if contents[below].is_none() || contents[below].as_ref() != offered(below) => {
-                return Err(Miss::Differs(name()));
-            }
-            _ => {}
+            _ if graph.units[below].kind == Kind::BuildScript => true,
+            Verdict::Take(take) => offered(below) == Some(&take.entry.content),
+            Verdict::There(place) => offered(below).is_some_and(|content| folder.content(place).as_ref() == Some(content)),
+        };
+        if !is_same {
+            return Err(Miss::Differs(name()));
         }
     }
     Ok(entry)

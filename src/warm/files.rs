@@ -81,6 +81,8 @@ pub(super) struct Record {
     pub watched: BTreeMap<String, Option<String>>,
     /// The files that its build script looks at.
     pub looks_at: Vec<String>,
+    /// Its features, in order, where they can be read.
+    pub features: Option<Vec<String>>,
 }
 
 fn failed(path: &Path) -> impl FnOnce(io::Error) -> UnitError {
@@ -291,6 +293,18 @@ pub(super) fn inspect(target: &Path, place: &Place) -> Result<Present, UnitError
     Ok(Present { content: content.digest(), newest })
 }
 
+/// The bytes of a unit that is there and whole.
+pub fn unit_bytes(target: &Path, place: &Place) -> Option<u64> {
+    record(&place.within(target, ".fingerprint")).ok()?;
+    Some(members(target, place).ok()?.iter().map(Member::size).sum())
+}
+
+/// The variables that a unit depends on.
+pub fn watched(target: &Path, place: &Place) -> Vec<String> {
+    let record = record(&place.within(target, ".fingerprint")).unwrap_or_default();
+    record.watched.into_keys().collect()
+}
+
 /// Reads cargo's record of a unit: `KIND-NAME` holds its hash, `KIND-NAME.json` what went into it, and
 /// `dep-KIND-NAME`, for a unit that rustc compiled, the variables that its source asked for. The last one is a form of
 /// cargo's own; of a version that is not known, it says nothing.
@@ -301,6 +315,8 @@ pub(super) fn record(fingerprint: &Path) -> Result<Record, UnitError> {
         deps: Vec<(u64, String, bool, u64)>,
         #[serde(default)]
         local: Vec<Local>,
+        #[serde(default)]
+        features: String,
     }
     #[derive(Deserialize)]
     enum Local {
@@ -324,6 +340,7 @@ pub(super) fn record(fingerprint: &Path) -> Result<Record, UnitError> {
     let json: Json = serde_json::from_slice(&bounded(path)?).map_err(|_| UnitError::Missing)?;
     let mut record = Record { hash, ..Record::default() };
     record.dependencies = json.deps.into_iter().map(|(.., hash)| hash).collect();
+    record.features = serde_json::from_str(&json.features).ok();
     for local in json.local {
         match local {
             Local::RerunIfEnvChanged { var, val } => drop(record.watched.insert(var, val)),

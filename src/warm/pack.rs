@@ -1,7 +1,7 @@
 //! A compiled unit as one archive, `tar.zst`: of equal units it is equal, byte by byte.
 
 use std::collections::BTreeMap;
-use std::io::{self, Write};
+use std::io;
 use std::path::Path;
 
 use sha2::{Digest as _, Sha256};
@@ -10,6 +10,7 @@ use zstd::stream::write::Encoder;
 
 use super::files::{Content, Member, MemberKind, UnitError, members, record};
 use super::place::Place;
+use crate::cargo::recorded;
 use crate::model::Digest;
 
 /// The moment that all files have. Never 0, which some programs take for "unknown"; it is the one that cargo gives to
@@ -48,7 +49,11 @@ pub fn pack(target: &Path, place: &Place, cargo_home: &Path) -> Result<Packed, U
     if let Some(path) = record.looks_at.iter().find(is_outside) {
         return Err(UnitError::Outside(path.clone()));
     }
-    let watched = record.watched.into_iter().map(|(name, value)| (name, value.map(|value| hidden(&value)))).collect();
+    let hide = |(name, value): (String, Option<String>)| {
+        let value = value.map(|value| hidden(&recorded(&name, &value)));
+        (name, value)
+    };
+    let watched = record.watched.into_iter().map(hide).collect();
     let io = |source| UnitError::Io { path: target.to_owned(), source };
     let mut content = Content::default();
     let size = tar_size(&members);
@@ -63,7 +68,7 @@ pub fn pack(target: &Path, place: &Place, cargo_home: &Path) -> Result<Packed, U
     Ok(Packed { blob, bytes: size, content: content.digest(), watched })
 }
 
-/// What is told of a variable's value, which may be a secret: enough to see that another one differs.
+/// What is told of a variable's value, as [`recorded`] has it: enough to see that another one differs.
 pub fn hidden(value: &str) -> String {
     Sha256::digest(value).iter().take(8).map(|byte| format!("{byte:02x}")).collect()
 }

@@ -86,7 +86,7 @@ fn is_plain(part: &str) -> bool {
 }
 
 /// The folder of a target: the triple, or the name of the file that describes it.
-fn triple(platform: &str) -> &str {
+pub(super) fn triple(platform: &str) -> &str {
     match platform.strip_suffix(".json") {
         Some(path) => path.rsplit('/').next().unwrap_or(path),
         None => platform,

@@ -1,13 +1,17 @@
 //! What was chosen, from the registry into the target folder.
 
 use std::cell::RefCell;
+use std::collections::HashMap;
 use std::time::SystemTime;
 
 use futures_util::{StreamExt, stream};
 
 use super::artifact;
-use super::choose::{Miss, Offer, Take, Verdict, Wanted, choose};
+use super::choose::{Contents, Miss, Offer, Take, Verdict, Wanted, choose};
+use super::files::Present;
+use super::place::Place;
 use super::target::{Settled, Staged, Target, moment, stage};
+use crate::model::Digest;
 use crate::registry::{Registry, RegistryError, RegistryErrorKind};
 
 /// What became of a project's units.
@@ -34,8 +38,8 @@ pub async fn pull(
     variable: &dyn Fn(&str) -> Option<String>,
     at_once: usize,
 ) -> Warmed {
-    let mut present = |place: &_| target.has(place).then(|| target.present(place).map(|present| present.content));
-    let chosen = choose(wanted, offers, &mut present, variable);
+    let seen = Seen { target, known: RefCell::default() };
+    let chosen = choose(wanted, offers, &seen, variable);
     let stopped = RefCell::new(None);
     let verdicts = RefCell::new(chosen.clone());
     let order: Vec<usize> = wanted.graph.order().unwrap_or_default();
@@ -76,7 +80,7 @@ pub async fn pull(
             (None, Ok(staged)) => {
                 let below = wanted.graph.units[at].dependencies.iter();
                 let below = below.filter_map(|&below| match &chosen[below] {
-                    Verdict::There(place) => target.present(place).map(|present| present.newest),
+                    Verdict::There(place) => seen.look(place).map(|present| present.newest),
                     _ => times[below],
                 });
                 let moment = moment(below);
@@ -93,6 +97,28 @@ pub async fn pull(
     }
     drop(fetched);
     Warmed { verdicts: verdicts.into_inner(), received, stopped: stopped.into_inner() }
+}
+
+/// A target folder, each unit of which is looked at once.
+struct Seen<'t> {
+    target: &'t Target,
+    known: RefCell<HashMap<Place, Option<Present>>>,
+}
+
+impl Seen<'_> {
+    fn look(&self, place: &Place) -> Option<Present> {
+        self.known.borrow_mut().entry(place.clone()).or_insert_with(|| self.target.present(place)).clone()
+    }
+}
+
+impl Contents for Seen<'_> {
+    fn has(&self, place: &Place) -> bool {
+        self.target.has(place)
+    }
+
+    fn content(&self, place: &Place) -> Option<Digest> {
+        self.look(place).map(|present| present.content)
+    }
 }
 
 enum Failure {

@@ -17,6 +17,7 @@ pub mod schema;
 pub mod status;
 pub mod update;
 pub mod verify;
+pub mod warm;
 pub mod why;
 mod words;
 mod workflow;
