@@ -94,15 +94,15 @@ impl Target {
         Ok(Self { root: root.to_owned(), needed, _locks: locks })
     }
 
-    /// Whether a unit is there; a unit that cargo has only begun with counts, too.
+    /// Whether a unit is there. One that cargo has not come to, or not come to the end of, is not: it makes the folders of
+    /// all units before it compiles the first.
     pub fn has(&self, place: &Place) -> bool {
-        fs::symlink_metadata(place.within(&self.root, ".fingerprint")).is_ok()
+        record(&place.within(&self.root, ".fingerprint")).is_ok()
     }
 
     /// A unit that is there and whole.
     pub(super) fn present(&self, place: &Place) -> Option<Present> {
-        record(&place.within(&self.root, ".fingerprint")).ok()?;
-        files::inspect(&self.root, place).ok()
+        if self.has(place) { files::inspect(&self.root, place).ok() } else { None }
     }
 
     /// Where a unit is unpacked.
@@ -136,8 +136,8 @@ impl Target {
             let (from, to) = (folder.join(kind).join(place.folder()), root.join(kind).join(place.folder()));
             if from.is_dir() {
                 make(&root.join(kind))?;
-                // Left by one that was killed, or by a cargo that was: nothing refers to it.
-                if kind == "build" && to.exists() {
+                // Of a unit that is not there: left by a lamina or a cargo that was killed.
+                if to.exists() {
                     fs::remove_dir_all(&to).map_err(failed(&to))?;
                 }
                 rename(&from, &to)?;
