@@ -51,7 +51,6 @@ impl Shop {
             shop.file(&format!("catalog/schemas/{}", schema.file_name().to_str().unwrap()), &text);
         }
         shop.catalog(&shop.host.clone());
-        shop.file("catalog/lamina.lock", "version = 1\n");
         shop.dependencies("anyhow = \"1\"\nitoa = \"1\"\nserde = { version = \"1\", features = [\"derive\"] }\n");
         shop.file(
             "project/src/main.rs",
