@@ -4,6 +4,7 @@
 //! The folders are the architecture; imports point downwards only (see ARCHITECTURE.md).
 //! A first path for a reader: [`model`], [`graph`], [`snapshot`], [`cascade`], [`commands`].
 
+pub mod cargo;
 pub mod cascade;
 pub mod catalog;
 pub mod checks;
@@ -27,3 +28,4 @@ pub mod run;
 pub mod snapshot;
 pub mod tree;
 pub mod unit;
+pub mod warm;

@@ -21,6 +21,7 @@ pub mod status;
 pub mod units;
 pub mod update;
 pub mod verify;
+pub mod warm;
 
 use std::collections::BTreeMap;
 use std::fmt::Display;

@@ -23,6 +23,7 @@ const ROOMS: &[(&str, u8, &[&str])] = &[
     ("registry", 1, &["model", "host"]),
     ("event", 1, &["model"]),
     ("unit", 1, &["model"]),
+    ("cargo", 3, &["model", "diag", "host", "unit"]),
     ("lock", 2, &["model", "diag", "registry"]),
     ("engine", 2, &["model", "host", "event"]),
     ("history", 2, &["model", "host", "event"]),
@@ -61,6 +62,8 @@ const ROOMS: &[(&str, u8, &[&str])] = &[
             "cascade",
         ],
     ),
+    // Beside `publish`: units in registries and target folders.
+    ("warm", 6, &["model", "registry", "event", "engine", "unit", "cargo"]),
     (
         "publish",
         6,
@@ -114,6 +117,7 @@ const ROOMS: &[(&str, u8, &[&str])] = &[
         "report",
         8,
         &[
+            "warm",
             "model",
             "diag",
             "host",
@@ -135,12 +139,14 @@ const ROOMS: &[(&str, u8, &[&str])] = &[
             "plan",
             "run",
             "publish",
+            "unit",
         ],
     ),
     (
         "commands",
         9,
         &[
+            "warm",
             "model",
             "diag",
             "host",
@@ -163,6 +169,9 @@ const ROOMS: &[(&str, u8, &[&str])] = &[
             "run",
             "publish",
             "report",
+            "unit",
+            "cargo",
+            "cooked",
         ],
     ),
 ];
@@ -289,7 +298,9 @@ fn libraries_stay_in_their_rooms() {
         ("rustls", &["registry"]),
         ("indicatif", &["report"]),
         // What waits for others: registries, programs, builds.
-        ("tokio", &["host", "registry", "engine", "publish", "run", "commands"]),
+        ("tokio", &["host", "registry", "engine", "publish", "warm", "run", "commands"]),
+        ("tar", &["warm"]),
+        ("zstd", &["warm"]),
     ] {
         for (path, text) in sources() {
             let uses = Regex::new(&format!(r"(?m)^[^/\n]*\b{name}::")).unwrap();

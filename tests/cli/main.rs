@@ -7,6 +7,7 @@ mod cache;
 mod cascade;
 mod completions;
 mod confinement;
+mod cook;
 mod docs;
 mod engine;
 mod floors;

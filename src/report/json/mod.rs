@@ -18,6 +18,7 @@ pub mod status;
 pub mod units;
 pub mod update;
 pub mod verify;
+pub mod warm;
 pub mod why;
 mod words;
 mod workflow;

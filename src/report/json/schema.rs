@@ -18,6 +18,7 @@ use super::status::Status;
 use super::units::Units;
 use super::update::Update;
 use super::verify::Verify;
+use super::warm::{Warm, WarmPush};
 use super::why::Why;
 use super::{Answer, VERSION};
 use crate::report::pipeline::github::Matrices;
@@ -48,6 +49,8 @@ pub static SHAPES: &[Shape] = &[
     Shape::of::<ValidateExplain>(),
     Shape::of::<ValidateList>(),
     Shape::of::<Verify<'_>>(),
+    Shape::of::<Warm<'_>>(),
+    Shape::of::<WarmPush<'_>>(),
     Shape::of::<Why<'_>>(),
 ];
 
