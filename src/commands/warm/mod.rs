@@ -37,8 +37,6 @@ pub struct Args {
     /// The project's name for --push [default: that of its first package]
     #[arg(long, value_name = "NAME")]
     name: Option<String>,
-    #[command(flatten)]
-    build: BuildArgs,
     /// Publish the units of the target folder, after a `cargo build` with the same options
     #[arg(long, conflicts_with = "publish")]
     push: bool,
@@ -56,6 +54,8 @@ pub struct Args {
     format: Format,
     #[command(flatten)]
     engine: EngineArgs,
+    #[command(flatten)]
+    build: BuildArgs,
     #[command(flatten)]
     registry: RegistryArgs,
 }
