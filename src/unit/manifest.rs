@@ -96,7 +96,7 @@ impl Manifest {
 
 impl UnitGraph {
     /// Whether every place is one, dependencies go in no circle, and folders are names of folders.
-    fn check(&self) -> Result<(), String> {
+    pub(super) fn check(&self) -> Result<(), String> {
         let count = self.units.len();
         for (place, unit) in self.units.iter().enumerate() {
             let inside = unit.package < self.packages.len() && unit.profile < self.profiles.len();

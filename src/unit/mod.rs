@@ -5,9 +5,24 @@
 //! cargo's own `--unit-graph` ([`UnitGraph::parse`]), of a layer from its [`Manifest`], which was written from
 //! cargo's graph when the layer was cooked.
 
+mod cone;
+mod index;
+mod key;
+mod lto;
 mod manifest;
+mod obstacle;
+mod parse;
+mod reuse;
+mod wall;
 
+pub use cone::{Cone, cone, cone_of};
+pub use index::{Held, Index, Summary};
+pub use key::Key;
 pub use manifest::{Cook, Environment, Manifest, ManifestError};
+pub use obstacle::{Hindrance, Leaves, Obstacle, obstacles};
+pub use parse::{GraphError, folder};
+pub use reuse::{Reuse, Source, reuse, reuse_keys};
+pub use wall::{Costs, UNKNOWN_MS, Wall, costs, wall};
 
 use std::collections::BTreeMap;
 
@@ -79,6 +94,8 @@ pub enum Kind {
     BuildScriptRun,
     /// A program, a test, an example or a benchmark.
     Bin,
+    /// What `cargo check` makes of any of these: metadata alone.
+    Check,
 }
 
 /// The settings that a unit is compiled with: what cargo hashes of them.
@@ -118,7 +135,8 @@ impl UnitGraph {
         &self.profiles[unit.profile]
     }
 
-    /// Whether anybody else can reuse a unit: one of a package in a folder is the project's own.
+    /// Whether a unit is of a package that others can have, too: one in a folder is the project's own. Whether all that
+    /// it depends on is as well, [`UnitGraph::shareable`] says.
     pub fn is_shareable(&self, unit: &Unit) -> bool {
         self.package(unit).source.is_some()
     }
