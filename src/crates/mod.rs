@@ -6,13 +6,19 @@
 //! file is read here and no program started.
 
 mod build_graph;
+mod ceilings;
+mod difference;
 mod inputs;
 mod locked;
 mod normal;
+mod second;
 mod text;
 
 pub use build_graph::{BuildGraph, Counts, Duplicate, Measured, Section};
+pub use ceilings::{Breach, arrows, breaches};
+pub use difference::{Change, Moved, Step, difference};
 pub use inputs::{Inputs, InputsError};
 pub use locked::{LockError, of_lock};
 pub use normal::normalised;
+pub use second::{Difference, Second, is_compatible, second_time};
 pub use text::TextError;

@@ -61,7 +61,7 @@ pub(super) fn profile(place: &str) -> Profile {
 pub(super) fn target(package: &Package, kind: Kind) -> String {
     match kind {
         Kind::BuildScript | Kind::BuildScriptRun => "build_script_build".to_owned(),
-        Kind::Lib | Kind::ProcMacro | Kind::Bin => package.name.replace('-', "_"),
+        Kind::Lib | Kind::ProcMacro | Kind::Bin | Kind::Check => package.name.replace('-', "_"),
     }
 }
 

@@ -48,11 +48,12 @@ pub(super) fn kind(kind: Kind) -> &'static str {
         Kind::BuildScript => "build",
         Kind::BuildScriptRun => "run",
         Kind::Bin => "bin",
+        Kind::Check => "check",
     }
 }
 
 fn kind_of(text: &str) -> Option<Kind> {
-    [Kind::Lib, Kind::ProcMacro, Kind::BuildScript, Kind::BuildScriptRun, Kind::Bin]
+    [Kind::Lib, Kind::ProcMacro, Kind::BuildScript, Kind::BuildScriptRun, Kind::Bin, Kind::Check]
         .into_iter()
         .find(|one| kind(*one) == text)
 }
