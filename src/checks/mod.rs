@@ -2,6 +2,7 @@
 //! `--explain` and the reference page.
 
 mod adr;
+mod build_graph;
 mod cooked;
 mod dockerfile;
 mod native_deps;
@@ -89,6 +90,13 @@ pub static CHECKS: &[Check] = &[
         codes: &[Code::Cooked, Code::CargoLock],
         thorough: false,
         run: cooked::check,
+    },
+    Check {
+        name: "build-graph",
+        summary: "build-graph snapshots fit their locks, and cooked sets keep their ceilings",
+        codes: build_graph::CODES,
+        thorough: false,
+        run: build_graph::check,
     },
     Check {
         name: "pins",
