@@ -6,6 +6,7 @@
 //! file is read here and no program started.
 
 mod build_graph;
+mod bump;
 mod ceilings;
 mod difference;
 mod inputs;
@@ -15,6 +16,7 @@ mod second;
 mod text;
 
 pub use build_graph::{BuildGraph, Counts, Duplicate, Measured, Section};
+pub use bump::{Bump, Reached, Wanted, Work, bump, ranked, whole};
 pub use ceilings::{Breach, arrows, breaches};
 pub use difference::{Change, Moved, Step, difference};
 pub use inputs::{Inputs, InputsError};
