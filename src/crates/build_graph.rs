@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::unit::{Package, UnitGraph};
+use crate::unit::{Manifest, Package, UnitGraph};
 
 /// The build graph of a cooked set, as it is committed beside its lock in [`BuildGraph::FILE`].
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -171,4 +171,18 @@ pub(super) fn by_version(a: &str, b: &str) -> std::cmp::Ordering {
         (Ok(a), Ok(b)) => a.cmp(&b),
         _ => a.cmp(b),
     }
+}
+
+/// What a manifest measured of a build graph; none unless it is of the very same units, and all were measured.
+/// `sections` are the manifest's graphs, normalised.
+pub fn measured(graph: &BuildGraph, sections: &[Section], manifest: &Manifest) -> Option<Measured> {
+    let same = graph.sections.len() == sections.len()
+        && graph.sections.iter().zip(sections).all(|(own, other)| own.cooks == other.cooks && own.graph == other.graph);
+    let outputs = manifest.cooks.iter().flat_map(|cook| &cook.graph.units).filter_map(|unit| unit.output.as_ref());
+    let mut measured = Measured { cpu_ms: 0, bytes: 0 };
+    for output in outputs {
+        measured.cpu_ms += output.cpu_ms?;
+        measured.bytes += output.bytes;
+    }
+    same.then_some(measured)
 }

@@ -131,3 +131,20 @@ fn ordered(units: Vec<(usize, Unit)>, direct: &BTreeSet<usize>) -> (Vec<Unit>, V
     let roots: BTreeSet<usize> = direct.iter().filter_map(|unit| ranks.get(unit).copied()).collect();
     (sorted.into_iter().flatten().collect(), roots.into_iter().collect())
 }
+
+/// A graph as it is, under the name of a cook.
+pub fn sole(cook: &str, graph: UnitGraph) -> Section {
+    Section { cooks: vec![cook.to_owned()], graph, new_units: BTreeSet::new(), new_edges: BTreeSet::new() }
+}
+
+/// Cooks with the same graph become one section, in the place of the first.
+pub fn joined(sections: Vec<Section>) -> Vec<Section> {
+    let mut joined: Vec<Section> = Vec::new();
+    for section in sections {
+        match joined.iter_mut().find(|other| other.graph == section.graph) {
+            Some(other) => other.cooks.extend(section.cooks),
+            None => joined.push(section),
+        }
+    }
+    joined
+}
