@@ -24,12 +24,17 @@ const ROOMS: &[(&str, u8, &[&str])] = &[
     ("event", 1, &["model"]),
     ("unit", 1, &["model"]),
     ("crates", 2, &["model", "unit"]),
+    ("cargo", 3, &["model", "diag", "host", "unit"]),
     ("lock", 2, &["model", "diag", "registry"]),
     ("engine", 2, &["model", "host", "event"]),
     ("history", 2, &["model", "host", "event"]),
     ("catalog", 2, &["model", "diag", "tree"]),
     ("fingerprint", 2, &["model", "diag", "tree"]),
-    ("snapshot", 3, &["model", "diag", "host", "graph", "dockerfile", "tree", "lock", "catalog", "fingerprint"]),
+    (
+        "snapshot",
+        3,
+        &["model", "diag", "host", "graph", "dockerfile", "tree", "lock", "catalog", "fingerprint", "crates"],
+    ),
     (
         "cascade",
         4,
@@ -38,7 +43,7 @@ const ROOMS: &[(&str, u8, &[&str])] = &[
     (
         "checks",
         4,
-        &["model", "diag", "host", "graph", "dockerfile", "tree", "lock", "catalog", "fingerprint", "snapshot"],
+        &["model", "diag", "host", "graph", "dockerfile", "tree", "lock", "catalog", "fingerprint", "crates", "snapshot"],
     ),
     ("cooked", 4, &["model", "registry", "tree", "unit", "snapshot"]),
     (
@@ -130,6 +135,7 @@ const ROOMS: &[(&str, u8, &[&str])] = &[
             "plan",
             "run",
             "publish",
+            "crates",
         ],
     ),
     (
@@ -156,6 +162,10 @@ const ROOMS: &[(&str, u8, &[&str])] = &[
             "run",
             "publish",
             "report",
+            "unit",
+            "crates",
+            "cargo",
+            "cooked",
         ],
     ),
 ];
