@@ -10,8 +10,6 @@ use crate::diag::{Code, Diagnostic};
 use crate::model::{Ceilings, Cooked, EdgeKind, LayerName, RelPath};
 use crate::snapshot::{Snapshot, at_field};
 
-pub(super) const CODES: &[Code] = &[Code::BuildGraph, Code::Ceiling, Code::SecondTime];
-
 const WRITE: &str = "run `lamina crates snapshot --write` and commit the file";
 
 pub(super) fn check(snapshot: &Snapshot) -> Vec<Diagnostic> {

@@ -8,13 +8,14 @@ use lamina::diag::Code;
 
 use crate::workshop::{RUST, Workshop};
 
-const COMMANDS: [&str; 23] = [
+const COMMANDS: [&str; 24] = [
     "cascade",
     "why",
     "plan",
     "status",
     "validate",
     "verify",
+    "crates",
     "explain",
     "lock",
     "outdated",

@@ -27,7 +27,7 @@ use crate::unit::UnitGraph;
   lamina crates align stratumiops stratumiops-ia --format json")]
 pub struct Args {
     /// The layer below
-    #[arg(value_name = "LAYER")]
+    #[arg(value_name = "PARENT")]
     parent: String,
     /// The layer that is cooked on top of it
     #[arg(value_name = "CHILD")]

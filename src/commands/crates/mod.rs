@@ -15,12 +15,10 @@ use super::exit::Exit;
 /// Look into cooked sets and projects: what a bump recompiles, what is old, how large a set may be
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
-  lamina crates cone libc --layer stratumiops
-  lamina crates cone --all --layer librosys
+  lamina crates cone libc --layer stratumiops --offline
+  lamina crates cone --all --layer librosys --offline --format markdown
   lamina crates diff HEAD~1
-  lamina crates snapshot
-  lamina crates align stratumiops stratumiops-ia
-  lamina help crates")]
+  lamina crates snapshot")]
 pub struct Args {
     #[command(subcommand)]
     command: Crates,

@@ -354,7 +354,9 @@ impl<'a> CratesAlign<'a> {
         let step = |step: &'a shown::AlignStep| {
             let mut shown = AlignStep { layer: step.layer.as_str(), table: None, line: None, command: None, file: None };
             match &step.what {
-                AlignWhat::Line { table, line } => (shown.table, shown.line) = (Some(table), Some(line)),
+                AlignWhat::Line { table, line } => {
+                    (shown.table, shown.line) = (Some(table.as_str()), Some(line.as_str()));
+                }
                 AlignWhat::Command(command) => shown.command = Some(command),
                 AlignWhat::BuildScript => shown.file = Some("build.rs"),
             }
