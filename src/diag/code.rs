@@ -135,7 +135,7 @@ codes! {
     Cooked = "cooked", Error, "A layer's cooked dependency set is missing or incomplete.",
         "A source-dep or native-dep layer names its dependency set in `cooked`: a folder with Cargo.toml and the Cargo.lock that cargo made for it.";
     CargoLock = "cargo-lock", Error, "The Cargo.lock of a cooked set does not fit its Cargo.toml.",
-        "Each dependency of the Cargo.toml has an entry in the Cargo.lock, of a version that the requirement allows. Run `cargo generate-lockfile` in that folder.";
+        "Each dependency of the Cargo.toml has an entry in the Cargo.lock, of a version that the requirement allows, and the lock has no other one for the set itself. Run `cargo update --workspace` in that folder.";
     BuildGraph = "build-graph", Error, "The build-graph snapshot of a cooked set is missing, stale or can't be read.",
         "units.snap beside a Cargo.lock says which units cargo compiles of it. `lamina crates snapshot --write` writes it; it has to be written again when the Cargo.toml, the Cargo.lock or the `cooked` of the workflow change, and without it no ceiling can be checked. docs/crates.md describes the file.";
     Ceiling = "ceiling", Error, "A cooked set has grown over a ceiling.",
