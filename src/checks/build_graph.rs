@@ -29,7 +29,8 @@ pub(super) fn check(snapshot: &Snapshot) -> Vec<Diagnostic> {
         if let (Some(cooked), Some(graph)) = (&loaded.layer.cooked, fresh.get(name)) {
             let below = below(snapshot, name, cooked);
             let second = below.map(|below| fresh.get(below).map(|below| crates::second_time(graph, below)));
-            findings.extend(ceilings(loaded, &cooked.ceilings, graph, second.as_ref().map(Option::as_deref)));
+            let second = below.zip(second.as_ref().map(Option::as_deref));
+            findings.extend(ceilings(loaded, &cooked.ceilings, graph, second));
         }
     }
     findings
@@ -94,9 +95,7 @@ fn moved(graph: &BuildGraph, lock: &Lockfile) -> Vec<String> {
 fn below<'a>(snapshot: &'a Snapshot, name: &LayerName, cooked: &Cooked) -> Option<&'a LayerName> {
     let is_same = |below: &&LayerName| {
         let set = snapshot.layer(below).and_then(|layer| layer.cooked.as_ref());
-        set.is_some_and(|set| {
-            set.target_dir == cooked.target_dir && !matches!(snapshot.build_graph(set), Ok(None))
-        })
+        set.is_some_and(|set| set.target_dir == cooked.target_dir && !matches!(snapshot.build_graph(set), Ok(None)))
     };
     snapshot.graph.ancestors(name, &[EdgeKind::Build]).into_iter().find(is_same)
 }
@@ -117,20 +116,20 @@ fn calls(snapshot: &Snapshot, loaded: &LoadedLayer, cooked: &Cooked) -> Vec<Diag
         .collect()
 }
 
-/// The ceilings that are broken. `second` is what is compiled a second time: none where there is no set below, and
-/// nothing known where the snapshot of that one is stale, which is told of that one.
+/// The ceilings that are broken. `second` is the layer of the set below, with what is compiled a second time: not known
+/// where the snapshot of that one is stale, which is told of that one.
 fn ceilings(
     loaded: &LoadedLayer,
     ceilings: &Ceilings,
     graph: &BuildGraph,
-    second: Option<Option<&[Second]>>,
+    second: Option<(&LayerName, Option<&[Second]>)>,
 ) -> Vec<Diagnostic> {
     let mut findings = Vec::new();
     let name = &loaded.layer.name;
-    for breach in crates::breaches(graph, ceilings, second.flatten().unwrap_or_default()) {
+    for breach in crates::breaches(graph, ceilings, second.and_then(|(_, second)| second).unwrap_or_default()) {
         let is_second = breach.field == "second_time";
         let code = if is_second { Code::SecondTime } else { Code::Ceiling };
-        let message = format!("{name}: {} {}, the ceiling is {}", breach.is, breach.what, breach.ceiling);
+        let message = format!("{name}: {}: {}, the ceiling is {}", breach.what, breach.is, breach.ceiling);
         let mut finding = at_field(loaded, code, &format!("cooked.ceilings.{}", breach.field), message);
         for cause in &breach.causes {
             finding = finding.note(cause.as_str());
@@ -139,11 +138,18 @@ fn ceilings(
             finding = finding.note(format!("and {} more", breach.more));
         }
         findings.push(match (is_second, breach.causes.is_empty()) {
-            (true, _) => finding.help(format!("`lamina crates align PARENT {name}` says what to declare in which of the two")),
-            (false, true) => finding
-                .note("nothing is new since the ceilings last held: this one was lowered")
-                .help("raise it, or look for what can go: `lamina crates cone --all --layer` ranks the crates"),
-            (false, false) => finding.help("leave out what is new, or raise the ceiling and run `lamina crates snapshot --write`"),
+            (true, _) => {
+                let parent = second.map(|(below, _)| below.as_str()).unwrap_or_default();
+                finding.help(format!("`lamina crates align {parent} {name}` says what to declare in which of the two"))
+            }
+            (false, true) => {
+                finding.note("nothing is new since the ceilings last held: this one was lowered").help(format!(
+                    "raise it, or look for what can go: `lamina crates cone --all --layer {name}` ranks the crates"
+                ))
+            }
+            (false, false) => {
+                finding.help("leave out what is new, or raise the ceiling and run `lamina crates snapshot --write`")
+            }
         });
     }
     let unknown = ceilings.cone.keys().filter(|name| graph.cone_units(name) == 0);
@@ -153,7 +159,8 @@ fn ceilings(
         finding.help("correct the name, or remove the ceiling")
     }));
     if second.is_none() && ceilings.second_time.is_some() {
-        let message = format!("{name} has a ceiling `second_time` and is cooked on top of no other layer with a snapshot");
+        let message =
+            format!("{name} has a ceiling `second_time` and is cooked on top of no other layer with a snapshot");
         let finding = at_field(loaded, Code::SecondTime, "cooked.ceilings.second_time", message);
         findings.push(finding.help("write the snapshot of the layer below, or remove the ceiling"));
     }

@@ -113,7 +113,8 @@ fn compare(manifest_path: &RelPath, manifest: &TextFile, lock_path: &RelPath, lo
     }
     let sets = [&parsed.dependencies, &parsed.build_dependencies, &parsed.dev_dependencies];
     let of_targets = parsed.target.values();
-    let of_targets = of_targets.flat_map(|target| [&target.dependencies, &target.build_dependencies, &target.dev_dependencies]);
+    let of_targets =
+        of_targets.flat_map(|target| [&target.dependencies, &target.build_dependencies, &target.dev_dependencies]);
     let mut declared = BTreeSet::new();
     for (key, dependency) in sets.into_iter().chain(of_targets).flatten() {
         let (version, package) = match dependency {

@@ -131,7 +131,8 @@ impl Section {
         let mut edges = BTreeSet::new();
         for (from, unit) in self.graph.units.iter().enumerate().filter(|(from, _)| !self.new_units.contains(from)) {
             let Some(was) = before[from] else { continue };
-            let had = |to: usize| old.graph.units[was].dependencies.contains(&to) && !old.new_edges.contains(&(was, to));
+            let had =
+                |to: usize| old.graph.units[was].dependencies.contains(&to) && !old.new_edges.contains(&(was, to));
             let fresh = unit.dependencies.iter().filter(|&&to| !before[to].is_some_and(had));
             edges.extend(fresh.map(|&to| (from, to)));
         }
@@ -146,7 +147,8 @@ impl Section {
             let place = super::normal::place(&section.graph, unit).to_owned();
             (section.graph.package(unit).name.clone(), unit.kind, place)
         };
-        let version = |section: &Section, unit: usize| section.graph.package(&section.graph.units[unit]).version.clone();
+        let version =
+            |section: &Section, unit: usize| section.graph.package(&section.graph.units[unit]).version.clone();
         let mut left: BTreeMap<_, Vec<usize>> = BTreeMap::new();
         for unit in 0..old.graph.units.len() {
             left.entry(name(old, unit)).or_default().push(unit);
@@ -154,7 +156,9 @@ impl Section {
         let mut pairs = vec![None; self.graph.units.len()];
         for exactly in [true, false] {
             for unit in 0..pairs.len() {
-                let Some(candidates) = left.get_mut(&name(self, unit)).filter(|_| pairs[unit].is_none()) else { continue };
+                let Some(candidates) = left.get_mut(&name(self, unit)).filter(|_| pairs[unit].is_none()) else {
+                    continue;
+                };
                 let fits = |&was: &usize| !exactly || version(old, was) == version(self, unit);
                 if let Some(at) = candidates.iter().position(fits) {
                     pairs[unit] = Some(candidates.remove(at));

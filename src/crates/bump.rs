@@ -115,7 +115,8 @@ pub fn bump(sections: &[Section], costs: &[Costs], wanted: &Wanted) -> Option<Bu
 
 /// Every crate with what a new version of it comes to, the most expensive one first.
 pub fn ranked(sections: &[Section], costs: &[Costs]) -> Vec<Bump> {
-    let names: BTreeSet<&str> = sections.iter().flat_map(|section| &section.graph.packages).map(|package| package.name.as_str()).collect();
+    let names: BTreeSet<&str> =
+        sections.iter().flat_map(|section| &section.graph.packages).map(|package| package.name.as_str()).collect();
     let wanted = names.into_iter().map(|name| Wanted { name: name.to_owned(), version: None });
     let mut bumps: Vec<Bump> = wanted.filter_map(|wanted| bump(sections, costs, &wanted)).collect();
     bumps.sort_by(|a, b| b.work.cmp(&a.work).then_with(|| a.name.cmp(&b.name)));

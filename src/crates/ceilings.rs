@@ -14,7 +14,7 @@ const MAX_CAUSES: usize = 5;
 pub struct Breach {
     /// The field of `cooked.ceilings`: `packages`, `cone.libc`.
     pub field: String,
-    /// What is counted, for a sentence: `packages are compiled`.
+    /// What is counted: `packages compiled`.
     pub what: String,
     /// What it is.
     pub is: u64,
@@ -45,20 +45,28 @@ pub fn breaches(graph: &BuildGraph, ceilings: &Ceilings, second: &[Second]) -> V
         }
     };
     let new_packages = || news.packages();
-    hold("packages", "packages are compiled", counts.packages as u64, ceilings.packages, &new_packages);
-    hold("units", "units are compiled", counts.units as u64, ceilings.units, &|| news.units());
+    hold("packages", "packages compiled", counts.packages as u64, ceilings.packages, &new_packages);
+    hold("units", "units compiled", counts.units as u64, ceilings.units, &|| news.units());
     let duplicates = || news.duplicates();
-    hold("duplicates", "packages have another version beside them", counts.duplicates as u64, ceilings.duplicates, &duplicates);
+    hold(
+        "duplicates",
+        "packages with another version beside them",
+        counts.duplicates as u64,
+        ceilings.duplicates,
+        &duplicates,
+    );
     let again = || second.iter().filter(|second| second.why.is_own()).map(Second::sentence).collect();
-    hold("second_time", "units are compiled a second time", second.len() as u64, ceilings.second_time, &again);
+    hold("second_time", "units compiled a second time", second.len() as u64, ceilings.second_time, &again);
     if let Some(measured) = graph.measured {
         let seconds = measured.cpu_ms.div_ceil(1000);
-        hold("cpu_s", "seconds of processor time were measured", seconds, ceilings.cpu_s, &new_packages);
-        hold("bytes", "bytes were measured", measured.bytes, ceilings.bytes, &new_packages);
+        hold("cpu_s", "seconds of processor time", seconds, ceilings.cpu_s, &new_packages);
+        hold("bytes", "bytes", measured.bytes, ceilings.bytes, &new_packages);
     }
     for (name, ceiling) in &ceilings.cone {
         let is = graph.cone_units(name) as u64;
-        hold(&format!("cone.{name}"), &format!("units depend on {name}"), is, Some(*ceiling), &|| news.cone(name));
+        hold(&format!("cone.{name}"), &format!("units that a new {name} compiles again"), is, Some(*ceiling), &|| {
+            news.cone(name)
+        });
     }
     found
 }
@@ -66,7 +74,8 @@ pub fn breaches(graph: &BuildGraph, ceilings: &Ceilings, second: &[Second]) -> V
 impl BuildGraph {
     /// How many units a new version of a crate has compiled again, in all cooks together; its own are among them.
     pub fn cone_units(&self, name: &str) -> usize {
-        let of = |section: &Section| cone(&section.graph, |package| package.name == name).units.len() * section.cooks.len();
+        let of =
+            |section: &Section| cone(&section.graph, |package| package.name == name).units.len() * section.cooks.len();
         self.sections.iter().map(of).sum()
     }
 }
@@ -94,7 +103,8 @@ impl News<'_> {
             for &unit in &section.new_units {
                 let is_new = |above: &usize| section.new_units.contains(above);
                 let is_entry = graph.roots.contains(&unit) || dependents[unit].iter().any(|above| !is_new(above));
-                let inside = dependents[unit].iter().any(|&above| graph.units[above].package == graph.units[unit].package);
+                let inside =
+                    dependents[unit].iter().any(|&above| graph.units[above].package == graph.units[unit].package);
                 if is_entry && !inside && wanted(section, unit) {
                     found.insert(format!("new: {}", way(graph, &dependents, unit)));
                 }
@@ -113,7 +123,11 @@ impl News<'_> {
                 let is_it = |unit: &&usize| graph.package(&graph.units[**unit]).name == duplicate.name;
                 if let Some(&unit) = section.new_units.iter().find(is_it) {
                     let versions = duplicate.versions.join(", ");
-                    found.push(format!("{} {versions}; new: {}", duplicate.name, way(graph, &graph.dependents(), unit)));
+                    found.push(format!(
+                        "{} {versions}; new: {}",
+                        duplicate.name,
+                        way(graph, &graph.dependents(), unit)
+                    ));
                     break;
                 }
             }
@@ -137,10 +151,16 @@ impl News<'_> {
             let was = cone(&before, |package| package.name == name);
             for &unit in now.units.iter().filter(|&&unit| !was.holds(unit) || section.new_units.contains(&unit)) {
                 let chain = now.chain(unit);
-                // Only the first one on its way; those above came with it.
-                let is_first = chain.get(1).is_some_and(|&below| was.holds(below) && !section.new_units.contains(&below));
-                if is_first {
-                    found.insert(format!("new: {}", arrows(&section.graph, &chain)));
+                match chain.get(1) {
+                    // A new version of the crate itself.
+                    None => {
+                        found.insert(format!("new: {}", way(&section.graph, &section.graph.dependents(), unit)));
+                    }
+                    // Only the first one on its way; those above came with it.
+                    Some(below) if was.holds(*below) && !section.new_units.contains(below) => {
+                        found.insert(format!("new: {}", arrows(&section.graph, &chain)));
+                    }
+                    Some(_) => {}
                 }
             }
         }

@@ -60,7 +60,8 @@ pub fn difference(old: &UnitGraph, new: &UnitGraph) -> Change {
             let moved = match was.get(version) {
                 Some(had) if had == features => continue,
                 Some(had) => {
-                    let less = |a: &BTreeSet<&str>, b: &BTreeSet<&str>| a.difference(b).map(ToString::to_string).collect();
+                    let less =
+                        |a: &BTreeSet<&str>, b: &BTreeSet<&str>| a.difference(b).map(ToString::to_string).collect();
                     Moved::Features { on: less(features, had), off: less(had, features) }
                 }
                 None if gone.is_empty() => Moved::Added,

@@ -72,7 +72,8 @@ impl Inputs {
         };
         for (file, text) in &self.files {
             let error = |why: String| InputsError { file: file.clone(), why };
-            let mut value: toml::Table = text.parse().map_err(|error_: toml::de::Error| error(error_.message().to_owned()))?;
+            let mut value: toml::Table =
+                text.parse().map_err(|error_: toml::de::Error| error(error_.message().to_owned()))?;
             if let Some(toml::Value::Table(package)) = value.get_mut("package") {
                 DESCRIPTIVE.iter().for_each(|field| drop(package.remove(*field)));
             }

@@ -20,8 +20,11 @@ pub struct LockError(pub String);
 pub fn of_lock(text: &str) -> Result<UnitGraph, LockError> {
     let error = |error: String| LockError(error.lines().next().unwrap_or_default().to_owned());
     let lock: Lockfile = text.parse().map_err(|cause: cargo_lock::Error| error(cause.to_string()))?;
-    let mut entries: Vec<(Package, &cargo_lock::Package)> =
-        lock.packages.iter().map(|entry| (package(&entry.name, &entry.version, entry.source.as_ref()), entry)).collect();
+    let mut entries: Vec<(Package, &cargo_lock::Package)> = lock
+        .packages
+        .iter()
+        .map(|entry| (package(&entry.name, &entry.version, entry.source.as_ref()), entry))
+        .collect();
     entries.sort_by(|(a, _), (b, _)| a.cmp(b));
     entries.dedup_by(|(a, _), (b, _)| a == b);
     let places: BTreeMap<Package, usize> =

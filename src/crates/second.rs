@@ -86,8 +86,9 @@ fn compare(cook: &str, section: &Section, below: &[&Section], found: &mut Vec<Se
             let its = below.graph.package(other);
             let same_place = super::normal::place(&below.graph, other) == place;
             match (its == package, same_place) {
-                (false, _) => is_compatible(&its.version, &package.version)
-                    .then(|| (3, Difference::Version(its.version.clone()))),
+                (false, _) => {
+                    is_compatible(&its.version, &package.version).then(|| (3, Difference::Version(its.version.clone())))
+                }
                 (true, false) => Some((2, Difference::Place)),
                 (true, true) => {
                     let less = |a: &[String], b: &[String]| -> Vec<String> {

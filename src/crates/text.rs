@@ -248,14 +248,16 @@ impl Reader {
             output: None,
         });
         let units = units.collect();
-        let mut graph = UnitGraph { packages, profiles: vec![profile(TARGET), profile(HOST)], units, roots: Vec::new() };
+        let mut graph =
+            UnitGraph { packages, profiles: vec![profile(TARGET), profile(HOST)], units, roots: Vec::new() };
         let names = short_names(&graph);
         let places: BTreeMap<&str, usize> = names.iter().enumerate().map(|(at, name)| (name.as_str(), at)).collect();
         let mut section = Section { cooks, ..Section::default() };
         for (number, row) in rows.iter().enumerate() {
             for (is_new, need) in &row.needs {
                 let place = places.get(need.as_str()).copied().filter(|place| *place != number);
-                let place = place.ok_or_else(|| TextError { line: row.line, why: format!("there is no unit `{need}`") })?;
+                let place =
+                    place.ok_or_else(|| TextError { line: row.line, why: format!("there is no unit `{need}`") })?;
                 graph.units[number].dependencies.push(place);
                 if *is_new {
                     section.new_edges.insert((number, place));
@@ -330,7 +332,9 @@ fn target(row: &Row) -> String {
 fn measured(text: &str) -> Option<Measured> {
     let words: Vec<&str> = text.split(' ').collect();
     match words[..] {
-        ["cpu_ms", cpu_ms, "bytes", bytes] => Some(Measured { cpu_ms: cpu_ms.parse().ok()?, bytes: bytes.parse().ok()? }),
+        ["cpu_ms", cpu_ms, "bytes", bytes] => {
+            Some(Measured { cpu_ms: cpu_ms.parse().ok()?, bytes: bytes.parse().ok()? })
+        }
         _ => None,
     }
 }

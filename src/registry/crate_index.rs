@@ -28,7 +28,8 @@ impl CrateIndex {
     pub fn open(options: &Options, address: &str) -> Result<Self, SetupError> {
         let address = format!("{}/", address.trim_end_matches('/'));
         let base = Url::parse(&address).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
-        let base = base.ok_or_else(|| SetupError::System(format!("`{address}` is no address of an index of crates")))?;
+        let base =
+            base.ok_or_else(|| SetupError::System(format!("`{address}` is no address of an index of crates")))?;
         Ok(Self { transport: Retry::new(Transport::new(options)?, options.retry.clone()), base })
     }
 

@@ -139,7 +139,10 @@ fn sizes(work: Work, whole: Work) -> String {
 pub fn provenance(subject: &str, basis: Basis, guessed: usize, whole: Work) -> String {
     let mut words = format!("{subject}: {}", basis.words());
     if guessed > 0 {
-        words.push_str(&format!("; processor time is an estimate: {guessed} of {} were measured nowhere", count(whole.units, "unit")));
+        words.push_str(&format!(
+            "; processor time is an estimate: {guessed} of {} were measured nowhere",
+            count(whole.units, "unit")
+        ));
     }
     words
 }
@@ -163,7 +166,8 @@ impl Cones<'_> {
     /// A line for each crate.
     pub fn ranking(&self) -> String {
         let head = ["crate", "versions", "packages", "units", "cpu", "share"].map(str::to_owned);
-        let rows: Vec<[String; 6]> = std::iter::once(head).chain(self.bumps.iter().map(|bump| self.row(bump))).collect();
+        let rows: Vec<[String; 6]> =
+            std::iter::once(head).chain(self.bumps.iter().map(|bump| self.row(bump))).collect();
         table(&rows)
     }
 
@@ -216,7 +220,9 @@ impl Diff<'_> {
         let all: Vec<&Step> = self.changes.iter().flat_map(|(_, change)| &change.steps).collect();
         let mut kept: Vec<&Step> = Vec::new();
         for step in all {
-            let same = |other: &&&Step| (&other.name, &other.version, &other.moved) == (&step.name, &step.version, &step.moved);
+            let same = |other: &&&Step| {
+                (&other.name, &other.version, &other.moved) == (&step.name, &step.version, &step.moved)
+            };
             if kept.iter().find(same).is_none() {
                 kept.push(step);
             }
@@ -365,7 +371,8 @@ impl Align<'_> {
             place = (Some(&step.layer), table);
             match &step.what {
                 AlignWhat::Line { line, .. } => text.push_str(&format!("{line}\n")),
-                AlignWhat::BuildScript => text.push_str("# a build.rs with `fn main() {}`: without one, cargo compiles no build dependencies\n"),
+                AlignWhat::BuildScript => text
+                    .push_str("# a build.rs with `fn main() {}`: without one, cargo compiles no build dependencies\n"),
                 AlignWhat::Command(command) => text.push_str(&format!("# {command}\n")),
             }
         }

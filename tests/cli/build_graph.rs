@@ -65,7 +65,10 @@ fn a_text_that_lamina_did_not_write_is_refused_with_its_line() {
 #[test]
 fn what_is_new_is_told_with_the_way_to_it() {
     let old = graph(SET);
-    let mut new = graph(&format!("{SET}  extra 0.1.0 lib target\n").replace("log 0.4.1 lib target [std]", "log 0.4.2 lib target [std] > extra"));
+    let mut new = graph(
+        &format!("{SET}  extra 0.1.0 lib target\n")
+            .replace("log 0.4.1 lib target [std]", "log 0.4.2 lib target [std] > extra"),
+    );
     new.mark_since(&old);
     assert!(new.text("x").contains("\n+ extra 0.1.0 lib target\n"), "{}", new.text("x"));
     assert!(new.text("x").contains("  log 0.4.2 lib target [std] > +extra\n"), "a bump alone is nothing new");
@@ -87,7 +90,11 @@ fn what_is_new_is_told_with_the_way_to_it() {
 #[test]
 fn another_version_is_a_duplicate_and_says_who_brought_it() {
     let old = graph(SET);
-    let mut new = graph(&format!("  log 0.3.9 lib target\n{SET}").replace("[derive] > serde_derive", "[derive] > log@0.3.9 serde_derive").replace("> log serde\n", "> log@0.4.1 serde\n"));
+    let mut new = graph(
+        &format!("  log 0.3.9 lib target\n{SET}")
+            .replace("[derive] > serde_derive", "[derive] > log@0.3.9 serde_derive")
+            .replace("> log serde\n", "> log@0.4.1 serde\n"),
+    );
     new.mark_since(&old);
     assert_eq!(new.counts().duplicates, 1);
     let found = breaches(&new, &Ceilings { duplicates: Some(0), ..Ceilings::default() }, &[]);
@@ -118,7 +125,10 @@ fn what_a_child_compiles_a_second_time_has_a_reason() {
     );
     // A version that is not compatible is another crate.
     assert_eq!(told("  log 0.5.0 lib target direct\n"), Vec::<String>::new());
-    assert_eq!(told("  log 0.4.1 lib host direct [std]\n"), ["log 0.4.1 (lib for host): the layer below has it for another place"]);
+    assert_eq!(
+        told("  log 0.4.1 lib host direct [std]\n"),
+        ["log 0.4.1 (lib for host): the layer below has it for another place"]
+    );
     let own = second_time(&graph("  serde 1.0.2 lib target direct\n"), &parent);
     assert_eq!(own[0].why, Difference::Features { missing: Vec::new(), extra: vec!["derive".to_owned()] });
     // In another profile nothing could be taken over.
@@ -149,14 +159,20 @@ fn locks_are_compared_by_what_they_mean() {
     let (steps, compiled) = change("  log 0.4.1 lib target direct [std]\n  new 1.0.0 lib target direct\n".to_owned());
     assert_eq!(compiled, ["new"]);
     let gone = ["app", "proc-macro2", "serde", "serde_derive"].map(|name| (name.to_owned(), Moved::Removed, 0));
-    let all: Vec<_> = gone[..1].iter().cloned().chain([("new".to_owned(), Moved::Added, 1)]).chain(gone[1..].iter().cloned()).collect();
+    let all: Vec<_> = gone[..1]
+        .iter()
+        .cloned()
+        .chain([("new".to_owned(), Moved::Added, 1)])
+        .chain(gone[1..].iter().cloned())
+        .collect();
     assert_eq!(steps, all);
 }
 
 #[test]
 fn a_bump_is_told_with_the_shortest_way() {
     let sections = graph(SET).sections;
-    let costs: Vec<Costs> = sections.iter().map(|one| Costs { cpu_ms: vec![100; one.graph.units.len()], guessed: 0 }).collect();
+    let costs: Vec<Costs> =
+        sections.iter().map(|one| Costs { cpu_ms: vec![100; one.graph.units.len()], guessed: 0 }).collect();
     let bump = bump(&sections, &costs, &Wanted::new("proc-macro2")).unwrap();
     assert_eq!((bump.work.packages, bump.work.units, bump.work.cpu_ms), (4, 6, 600));
     let ways: Vec<&str> = bump.reached.iter().map(|reached| reached.chain.as_str()).collect();
@@ -174,15 +190,20 @@ fn a_bump_is_told_with_the_shortest_way() {
 #[test]
 fn comments_and_order_change_no_inputs_and_features_do() {
     let digest = |manifest: &str, lock: &str| {
-        let files = [("Cargo.toml", manifest), ("Cargo.lock", lock)].map(|(name, text)| (name.to_owned(), text.to_owned()));
+        let files =
+            [("Cargo.toml", manifest), ("Cargo.lock", lock)].map(|(name, text)| (name.to_owned(), text.to_owned()));
         Inputs { files: files.into(), ..Inputs::default() }.digest().unwrap()
     };
-    let lock = "version = 4\n[[package]]\nname = \"a\"\nversion = \"1.0.0\"\n[[package]]\nname = \"b\"\nversion = \"1.0.0\"\n";
+    let lock =
+        "version = 4\n[[package]]\nname = \"a\"\nversion = \"1.0.0\"\n[[package]]\nname = \"b\"\nversion = \"1.0.0\"\n";
     let moved = "version = 4\n[[package]]\nname = \"b\"\nversion = \"1.0.0\"\n# x\n[[package]]\nversion = \"1.0.0\"\nname = \"a\"\n";
     let manifest = "[package]\nname = \"x\"\ndescription = \"y\"\n[dependencies]\na = \"1\"\nb = \"1\"\n";
     let other = "[dependencies]\nb = \"1\"\n# c\na = '1'\n[package]\nname = \"x\"\n";
     assert_eq!(digest(manifest, lock), digest(other, moved));
-    assert_ne!(digest(manifest, lock), digest(&manifest.replace("a = \"1\"", "a = { version = \"1\", features = [\"f\"] }"), lock));
+    assert_ne!(
+        digest(manifest, lock),
+        digest(&manifest.replace("a = \"1\"", "a = { version = \"1\", features = [\"f\"] }"), lock)
+    );
     assert_ne!(digest(manifest, lock), digest(manifest, &lock.replace("1.0.0", "1.0.1")));
 }
 
@@ -230,12 +251,15 @@ fn any_graph() -> impl Strategy<Value = UnitGraph> {
     proptest::collection::vec(unit, 1..24).prop_map(|units| {
         let registry = Some("registry+https://github.com/rust-lang/crates.io-index".to_owned());
         let mut packages = vec![Package { name: "set".to_owned(), version: "0.0.0".to_owned(), source: None }];
-        for (name, version) in [("a", "1.0.0"), ("a", "2.0.0"), ("b-c", "0.1.0"), ("d", "1.0.0"), ("e", "1.0.0"), ("e", "1.1.0")] {
+        for (name, version) in
+            [("a", "1.0.0"), ("a", "2.0.0"), ("b-c", "0.1.0"), ("d", "1.0.0"), ("e", "1.0.0"), ("e", "1.1.0")]
+        {
             packages.push(Package { name: name.to_owned(), version: version.to_owned(), source: registry.clone() });
         }
         let count = units.len() + 1;
         let root = (0, 0u8, false, Vec::<Index>::new());
-        let rows = std::iter::once(root).chain(units.into_iter().map(|(package, kind, feature, needs)| (package + 1, kind, feature, needs)));
+        let rows = std::iter::once(root)
+            .chain(units.into_iter().map(|(package, kind, feature, needs)| (package + 1, kind, feature, needs)));
         let units = rows.enumerate().map(|(place, (package, kind, feature, needs))| {
             let later = count - place - 1;
             let mut dependencies: Vec<usize> = match place {
@@ -248,7 +272,17 @@ fn any_graph() -> impl Strategy<Value = UnitGraph> {
             let kind = [Kind::Lib, Kind::ProcMacro, Kind::BuildScript, Kind::BuildScriptRun][usize::from(kind)];
             let features = if feature { vec!["std".to_owned()] } else { Vec::new() };
             let target = packages[package].name.replace('-', "_");
-            Unit { package, kind, target, crate_types: vec!["lib".to_owned()], platform: None, features, profile: 0, dependencies, output: None }
+            Unit {
+                package,
+                kind,
+                target,
+                crate_types: vec!["lib".to_owned()],
+                platform: None,
+                features,
+                profile: 0,
+                dependencies,
+                output: None,
+            }
         });
         let units = units.collect();
         let profile = Profile { folder: "release".to_owned(), settings: BTreeMap::new() };

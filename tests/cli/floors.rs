@@ -43,7 +43,19 @@ const ROOMS: &[(&str, u8, &[&str])] = &[
     (
         "checks",
         4,
-        &["model", "diag", "host", "graph", "dockerfile", "tree", "lock", "catalog", "fingerprint", "crates", "snapshot"],
+        &[
+            "model",
+            "diag",
+            "host",
+            "graph",
+            "dockerfile",
+            "tree",
+            "lock",
+            "catalog",
+            "fingerprint",
+            "crates",
+            "snapshot",
+        ],
     ),
     ("cooked", 4, &["model", "registry", "tree", "unit", "snapshot"]),
     (

@@ -1,4 +1,4 @@
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 
 use toml_edit::{Array, DocumentMut, InlineTable, Item, Table, Value};
@@ -45,26 +45,59 @@ struct Side<'a> {
     layer: &'a LayerName,
     copy: Copy,
     calls: Vec<Call>,
+    manifest: String,
+    lock: String,
+    has_build_script: bool,
+}
+
+/// Something to be changed.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Op {
+    /// Whether it is in the child; else in the parent.
+    in_child: bool,
+    name: String,
+    version: String,
+    how: How,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum How {
+    /// The crate moves to another version.
+    Update(String),
+    /// Features are turned on, for the target or for the host.
+    Declare { is_host: bool, features: Vec<String> },
+}
+
+/// Both sets.
+struct Pair<'a> {
+    parent: Side<'a>,
+    child: Side<'a>,
 }
 
 pub fn run(context: &Context<'_>, args: &Args) -> Result<Exit, CommandError> {
     let snapshot = context.snapshot()?;
-    let (parent, child) = (Side::new(&snapshot, &args.parent)?, Side::new(&snapshot, &args.child)?);
-    let before = second(&parent, &child)?;
+    let pair = Pair { parent: Side::new(&snapshot, &args.parent)?, child: Side::new(&snapshot, &args.child)? };
+    let before = pair.second(&[])?;
     let mut after = before.clone();
-    let mut steps: BTreeSet<AlignStep> = BTreeSet::new();
+    let mut ops: Vec<Op> = Vec::new();
     for _ in 0..ROUNDS {
-        let known = steps.len();
-        for one in after.iter().filter(|one| one.why.is_own()) {
-            align(one, &parent, &child, &mut steps)?;
+        let known = ops.len();
+        let found: Vec<Op> = after.iter().map(|one| pair.mend(one)).collect::<Result<Vec<_>, _>>()?.concat();
+        for op in found {
+            if !ops.contains(&op) {
+                ops.push(op);
+            }
         }
-        if steps.len() == known {
+        if ops.len() == known {
             break;
         }
-        after = second(&parent, &child)?;
+        after = pair.second(&ops)?;
     }
-    let steps = last_lines(steps);
-    let align = Align { parent: parent.layer, child: child.layer, before, steps: &steps, after };
+    if after.is_empty() {
+        ops = pair.fewest(ops);
+    }
+    let steps = pair.steps(&ops)?;
+    let align = Align { parent: pair.parent.layer, child: pair.child.layer, before, steps: &steps, after };
     let answer = match args.format {
         Format::Text => align.text(),
         Format::Json => json::answer(json::crates::CratesAlign::new(&align)),
@@ -72,9 +105,9 @@ pub fn run(context: &Context<'_>, args: &Args) -> Result<Exit, CommandError> {
     context.ui.answer(&answer)?;
     let (before, after) = (align.before.len(), &align.after);
     if after.is_empty() {
-        let then = if before == 0 { String::new() } else { "; with this it compiles none, by cargo's graphs".to_owned() };
+        let then = if before == 0 { "" } else { "; with this it compiles none, by cargo's graphs" };
         let units = count(before, "unit");
-        context.ui.remark(&format!("{} compiles {units} of {} a second time{then}", child.layer, parent.layer));
+        context.ui.remark(&format!("{} compiles {units} of {} a second time{then}", align.child, align.parent));
         return Ok(Exit::Success);
     }
     let message = format!("{} of {before} units would still be compiled a second time", after.len());
@@ -85,88 +118,154 @@ pub fn run(context: &Context<'_>, args: &Args) -> Result<Exit, CommandError> {
     Err(error)
 }
 
+impl Pair<'_> {
+    /// What is compiled a second time with these changes.
+    fn second(&self, ops: &[Op]) -> Result<Vec<Second>, CommandError> {
+        self.steps(ops)?;
+        Ok(crates::second_time(&self.child.graph()?, &self.parent.graph()?))
+    }
+
+    /// Changes both copies, from what they were at first; says what was done.
+    fn steps(&self, ops: &[Op]) -> Result<Vec<AlignStep>, CommandError> {
+        let of = |in_child: bool| ops.iter().filter(move |op| op.in_child == in_child);
+        let mut steps = self.parent.apply(of(false))?;
+        steps.extend(self.child.apply(of(true))?);
+        Ok(steps)
+    }
+
+    /// What mends one difference, in the set that lacks something.
+    fn mend(&self, one: &Second) -> Result<Vec<Op>, CommandError> {
+        let is_host = one.place == "host";
+        let Second { package, why, .. } = one;
+        let op = |in_child: bool, version: &str, how: How| Op {
+            in_child,
+            name: package.name.clone(),
+            version: version.to_owned(),
+            how,
+        };
+        Ok(match why {
+            Difference::Below => Vec::new(),
+            Difference::Place => {
+                vec![op(false, &package.version, How::Declare { is_host, features: self.child.features(one)? })]
+            }
+            Difference::Features { missing, extra } => [(false, missing), (true, extra)]
+                .into_iter()
+                .filter(|(_, features)| !features.is_empty())
+                .map(|(in_child, features)| {
+                    op(in_child, &package.version, How::Declare { is_host, features: features.clone() })
+                })
+                .collect(),
+            Difference::Version(version) => {
+                let (mine, its) = (semver::Version::parse(&package.version), semver::Version::parse(version));
+                match (mine, its) {
+                    (Ok(mine), Ok(its)) if mine > its => vec![op(false, version, How::Update(package.version.clone()))],
+                    _ => vec![op(true, &package.version, How::Update(version.clone()))],
+                }
+            }
+        })
+    }
+
+    /// The changes that are needed: what another one brings along anyway is left out. Whole parts are tried first,
+    /// then smaller ones.
+    fn fewest(&self, mut ops: Vec<Op>) -> Vec<Op> {
+        let mut part = ops.len() / 2;
+        while part > 0 {
+            let mut at = 0;
+            while at < ops.len() {
+                let end = (at + part).min(ops.len());
+                let without = [&ops[..at], &ops[end..]].concat();
+                match self.second(&without) {
+                    Ok(second) if second.is_empty() => ops = without,
+                    _ => at = end,
+                }
+            }
+            part /= 2;
+        }
+        ops
+    }
+}
+
 impl<'a> Side<'a> {
     fn new(snapshot: &'a Snapshot, typed: &str) -> Result<Side<'a>, CommandError> {
         let (layer, loaded) = find_layer(snapshot, typed)?;
         let cooked = cooked_of(loaded)?;
         let copy = Copy::of(snapshot.catalog.files.tree(), &cooked.path)?;
-        Ok(Side { layer, copy, calls: set::calls(cooked)? })
+        let read = |file: &str| {
+            let failed = |error| CommandError::failure(format!("{layer} has no {file} that can be read"), error);
+            fs::read_to_string(copy.path().join(file)).map_err(failed)
+        };
+        let (manifest, lock) = (read("Cargo.toml")?, read("Cargo.lock")?);
+        let has_build_script = copy.path().join("build.rs").exists();
+        Ok(Side { layer, calls: set::calls(cooked)?, manifest, lock, has_build_script, copy })
     }
 
     fn graph(&self) -> Result<BuildGraph, CommandError> {
         Ok(BuildGraph { sections: self.copy.sections(&self.calls)?, ..BuildGraph::default() })
     }
 
-    /// Turns features of a crate on, by a line in the Cargo.toml.
-    fn declare(&self, one: &Second, features: &[String], steps: &mut BTreeSet<AlignStep>) -> Result<(), CommandError> {
-        let path = self.copy.path().join("Cargo.toml");
+    /// The features that a unit has.
+    fn features(&self, one: &Second) -> Result<Vec<String>, CommandError> {
+        let graph = self.graph()?;
+        let of = |graph: &UnitGraph| {
+            let mut units =
+                graph.units.iter().filter(|unit| *graph.package(unit) == one.package && unit.kind == one.kind);
+            units.next().map(|unit| unit.features.clone())
+        };
+        Ok(graph.sections.iter().find_map(|section| of(&section.graph)).unwrap_or_default())
+    }
+
+    /// Changes the copy, from what it was at first.
+    fn apply<'o>(&self, ops: impl Iterator<Item = &'o Op>) -> Result<Vec<AlignStep>, CommandError> {
         let failed = |error: &dyn std::fmt::Display| CommandError::failure("the copy can't be changed", error);
-        let text = fs::read_to_string(&path).map_err(|error| failed(&error))?;
-        let mut manifest: DocumentMut = text.parse().map_err(|error| failed(&error))?;
-        let table = if one.place == "host" { "build-dependencies" } else { "dependencies" };
-        let build_script = self.copy.path().join("build.rs");
-        if one.place == "host" && !build_script.exists() {
+        let folder = self.copy.path();
+        let build_script = folder.join("build.rs");
+        let mut manifest: DocumentMut = self.manifest.parse().map_err(|error| failed(&error))?;
+        let mut lines: BTreeMap<(&str, String), String> = BTreeMap::new();
+        let mut updates = Vec::new();
+        let mut is_host_used = self.has_build_script;
+        for op in ops {
+            let (is_host, features) = match &op.how {
+                How::Update(to) => {
+                    updates.push((format!("{}@{}", op.name, op.version), to));
+                    continue;
+                }
+                How::Declare { is_host, features } => (*is_host, features),
+            };
+            is_host_used |= is_host;
+            let table = if is_host { "build-dependencies" } else { "dependencies" };
+            let entries = manifest.entry(table).or_insert_with(|| Item::Table(Table::new()));
+            let Some(entries) = entries.as_table_mut() else { return Err(failed(&"its dependencies are no table")) };
+            let (key, line) = declare(entries, &op.name, &op.version, features);
+            lines.insert((table, key), line);
+        }
+        fs::write(folder.join("Cargo.toml"), manifest.to_string()).map_err(|error| failed(&error))?;
+        fs::write(folder.join("Cargo.lock"), &self.lock).map_err(|error| failed(&error))?;
+        if is_host_used {
             fs::write(&build_script, "").map_err(|error| failed(&error))?;
-            steps.insert(AlignStep { layer: self.layer.clone(), what: AlignWhat::BuildScript });
+        } else if build_script.exists() {
+            fs::remove_file(&build_script).map_err(|error| failed(&error))?;
         }
-        let entries = manifest.entry(table).or_insert_with(|| Item::Table(Table::new()));
-        let Some(entries) = entries.as_table_mut() else { return Err(failed(&"its dependencies are no table")) };
-        let line = declare(entries, &one.package.name, &one.package.version, features);
-        fs::write(&path, manifest.to_string()).map_err(|error| failed(&error))?;
-        Project::open(self.copy.path())?.update(&["--workspace"])?;
-        let what = AlignWhat::Line { table: table.to_owned(), line };
-        steps.insert(AlignStep { layer: self.layer.clone(), what });
-        Ok(())
-    }
-
-    /// Moves a crate to another version.
-    fn update(&self, name: &str, from: &str, to: &str, steps: &mut BTreeSet<AlignStep>) -> Result<(), CommandError> {
-        let package = format!("{name}@{from}");
-        Project::open(self.copy.path())?.update(&["-p", &package, "--precise", to])?;
-        let command = format!("cargo update -p {package} --precise {to}");
-        steps.insert(AlignStep { layer: self.layer.clone(), what: AlignWhat::Command(command) });
-        Ok(())
-    }
-}
-
-fn second(parent: &Side<'_>, child: &Side<'_>) -> Result<Vec<Second>, CommandError> {
-    Ok(crates::second_time(&child.graph()?, &parent.graph()?))
-}
-
-/// Mends one difference, in the side that lacks something.
-fn align(one: &Second, parent: &Side<'_>, child: &Side<'_>, steps: &mut BTreeSet<AlignStep>) -> Result<(), CommandError> {
-    let Second { package, .. } = one;
-    match &one.why {
-        Difference::Below => Ok(()),
-        Difference::Place => parent.declare(one, &features(child, one)?, steps),
-        Difference::Features { missing, extra } => {
-            if !missing.is_empty() {
-                parent.declare(one, missing, steps)?;
-            }
-            if extra.is_empty() { Ok(()) } else { child.declare(one, extra, steps) }
+        if !lines.is_empty() {
+            Project::open(folder)?.update(&["--workspace"])?;
         }
-        Difference::Version(version) => {
-            let (mine, its) = (semver::Version::parse(&package.version), semver::Version::parse(version));
-            match (mine, its) {
-                (Ok(mine), Ok(its)) if mine > its => parent.update(&package.name, version, &package.version, steps),
-                _ => child.update(&package.name, &package.version, version, steps),
-            }
+        let step = |what| AlignStep { layer: self.layer.clone(), what };
+        let mut steps = Vec::new();
+        for ((table, _), line) in lines {
+            steps.push(step(AlignWhat::Line { table: table.to_owned(), line }));
         }
+        if is_host_used && !self.has_build_script {
+            steps.push(step(AlignWhat::BuildScript));
+        }
+        for (package, to) in updates {
+            Project::open(folder)?.update(&["-p", &package, "--precise", to])?;
+            steps.push(step(AlignWhat::Command(format!("cargo update -p {package} --precise {to}"))));
+        }
+        Ok(steps)
     }
 }
 
-/// The features that a child's unit has.
-fn features(child: &Side<'_>, one: &Second) -> Result<Vec<String>, CommandError> {
-    let graph = child.graph()?;
-    let of = |graph: &UnitGraph| {
-        let mut units = graph.units.iter().filter(|unit| *graph.package(unit) == one.package && unit.kind == one.kind);
-        units.next().map(|unit| unit.features.clone())
-    };
-    Ok(graph.sections.iter().find_map(|section| of(&section.graph)).unwrap_or_default())
-}
-
-/// Adds features to the entry of a crate, or an entry with them; returns its line.
-fn declare(entries: &mut Table, name: &str, version: &str, features: &[String]) -> String {
+/// Adds features to the entry of a crate, or an entry with them; returns its key and its line.
+fn declare(entries: &mut Table, name: &str, version: &str, features: &[String]) -> (String, String) {
     let version = semver::Version::parse(version).ok();
     let fits = |item: &Item| {
         let text = item.as_str().or_else(|| item.get("version").and_then(Item::as_str));
@@ -174,7 +273,8 @@ fn declare(entries: &mut Table, name: &str, version: &str, features: &[String]) 
         requirement.zip(version.as_ref()).is_none_or(|(requirement, version)| requirement.matches(version))
     };
     let package = |key: &str, item: &Item| item.get("package").and_then(Item::as_str).unwrap_or(key).to_owned();
-    let known = entries.iter().find(|(key, item)| package(key, item) == name && fits(item)).map(|(key, _)| key.to_owned());
+    let known =
+        entries.iter().find(|(key, item)| package(key, item) == name && fits(item)).map(|(key, _)| key.to_owned());
     let line = version.as_ref().map(|version| match (version.major, version.minor) {
         (0, 0) => format!("0.0.{}", version.patch),
         (0, minor) => format!("0.{minor}"),
@@ -213,34 +313,9 @@ fn declare(entries: &mut Table, name: &str, version: &str, features: &[String]) 
     table.fmt();
     let line = format!("{key} = {table}");
     entries.insert(&key, Item::Value(table.into()));
-    line
+    (key, line)
 }
 
 fn inline(table: &dyn toml_edit::TableLike) -> InlineTable {
     table.iter().filter_map(|(key, item)| Some((key, item.as_value()?.clone()))).collect()
-}
-
-/// Of several lines for the same entry only the last one counts, which has all of them.
-fn last_lines(steps: BTreeSet<AlignStep>) -> Vec<AlignStep> {
-    let entry = |step: &AlignStep| match &step.what {
-        AlignWhat::Line { table, line } => {
-            Some((step.layer.clone(), table.clone(), line.split(' ').next().unwrap_or_default().to_owned()))
-        }
-        _ => None,
-    };
-    let all: Vec<AlignStep> = steps.into_iter().collect();
-    let longest = |step: &AlignStep| {
-        let same = all.iter().filter(|other| entry(step).is_some() && entry(other) == entry(step));
-        // Features are only ever added.
-        same.map(|other| match &other.what {
-            AlignWhat::Line { line, .. } => line.len(),
-            _ => 0,
-        })
-        .max()
-    };
-    let is_last = |step: &&AlignStep| match &step.what {
-        AlignWhat::Line { line, .. } => longest(step) == Some(line.len()),
-        _ => true,
-    };
-    all.iter().filter(is_last).cloned().collect()
 }

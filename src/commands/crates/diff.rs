@@ -150,6 +150,13 @@ fn project(context: &Context<'_>, folder: &Path, args: &Args) -> Result<(Basis, 
     }
 }
 
+/// The graph of the same cook; else, where the calls changed, that of one with the same profile.
+fn counterpart<'s>(old: &'s Side, cook: &str) -> Option<&'s Section> {
+    let profile = |cook: &str| cook.split(' ').next().unwrap_or_default().to_owned();
+    let same = old.iter().find(|before| before.cooks.iter().any(|other| other == cook));
+    same.or_else(|| old.iter().find(|before| before.cooks.iter().any(|other| profile(other) == profile(cook))))
+}
+
 impl Compared {
     fn new(subject: String, basis: Basis, old: Side, new: Side, known: &Known) -> Compared {
         let costs: Vec<_> = new.iter().map(|section| known.costs(&section.graph)).collect();
@@ -159,7 +166,7 @@ impl Compared {
         let mut packages = std::collections::BTreeSet::new();
         for (section, costs) in new.iter().zip(&costs) {
             for cook in &section.cooks {
-                let before = old.iter().find(|before| before.cooks.contains(cook)).unwrap_or(&nothing);
+                let before = counterpart(&old, cook).unwrap_or(&nothing);
                 let change = crates::difference(&before.graph, &section.graph);
                 work.units += change.compiled.len();
                 work.cpu_ms += change.compiled.iter().map(|&unit| costs.cpu_ms[unit]).sum::<u64>();

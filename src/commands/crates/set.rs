@@ -132,7 +132,8 @@ impl Call {
                 // They change nothing in the graph.
                 "--locked" | "--frozen" | "--offline" => {}
                 _ => {
-                    let message = format!("`{word}` in cooked.calls is no argument that a build graph can be computed with");
+                    let message =
+                        format!("`{word}` in cooked.calls is no argument that a build graph can be computed with");
                     let known = "--features, --no-default-features, --all-features, --package, --target, --locked";
                     return Err(CommandError::new(Exit::Invalid, message).hint(format!("there are: {known}")));
                 }

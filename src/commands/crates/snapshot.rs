@@ -132,7 +132,7 @@ fn write(
         graph.clear_marks();
     }
     for breach in breaches {
-        context.ui.remark(&format!("{name}: {} {}, the ceiling is {}", breach.is, breach.what, breach.ceiling));
+        context.ui.remark(&format!("{name}: {}: {}, the ceiling is {}", breach.what, breach.is, breach.ceiling));
     }
     let text = graph.text(cooked.path.as_str());
     let is_new = file.is_none_or(|(_, file)| *file.text != *text);

@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use super::set::{self, Call};
 use crate::catalog::LoadedLayer;
-use crate::cooked::{self, Store};
 use crate::commands::context::{Context, Registries, cache_folder};
 use crate::commands::error::CommandError;
 use crate::commands::exit::Exit;
 use crate::commands::images::RegistryArgs;
+use crate::cooked::{self, Store};
 use crate::crates::{BuildGraph, Section, joined, normalised, of_lock, sole};
 use crate::model::{CookProfile, Cooked, LayerName};
 use crate::report::crates::Basis;
@@ -126,7 +126,12 @@ impl Source {
     ///
     /// # Errors
     /// When there is no project, or its lock can't be read.
-    pub fn of_project(context: &Context<'_>, folder: &Path, profile: &str, known: &Known) -> Result<Source, CommandError> {
+    pub fn of_project(
+        context: &Context<'_>,
+        folder: &Path,
+        profile: &str,
+        known: &Known,
+    ) -> Result<Source, CommandError> {
         let call = project_call(profile)?;
         let subject = folder.display().to_string();
         match set::graph(folder, &call) {

@@ -245,7 +245,13 @@ impl<'a> CratesSnapshot<'a> {
                 let crates::Counts { packages, units, duplicates } = graph.counts();
                 Counts { packages, units, duplicates }
             }),
-            duplicates: set.graph.map(crates::BuildGraph::duplicates).unwrap_or_default().into_iter().map(|one| (one.name, one.versions)).collect(),
+            duplicates: set
+                .graph
+                .map(crates::BuildGraph::duplicates)
+                .unwrap_or_default()
+                .into_iter()
+                .map(|one| (one.name, one.versions))
+                .collect(),
             second_time: set.second.as_ref().map(|second| second.iter().map(Second::new).collect()),
         };
         Self { sets: sets.iter().map(state).collect() }
@@ -352,7 +358,8 @@ impl<'a> CratesAlign<'a> {
     /// The answer.
     pub fn new(align: &'a shown::Align<'a>) -> Self {
         let step = |step: &'a shown::AlignStep| {
-            let mut shown = AlignStep { layer: step.layer.as_str(), table: None, line: None, command: None, file: None };
+            let mut shown =
+                AlignStep { layer: step.layer.as_str(), table: None, line: None, command: None, file: None };
             match &step.what {
                 AlignWhat::Line { table, line } => {
                     (shown.table, shown.line) = (Some(table.as_str()), Some(line.as_str()));
