@@ -8,6 +8,7 @@ mod cache;
 mod cascade;
 mod completions;
 mod confinement;
+mod crates;
 mod docs;
 mod engine;
 mod floors;
