@@ -6,7 +6,6 @@
 //! cargo's graph when the layer was cooked.
 
 mod cone;
-mod index;
 mod key;
 mod lto;
 mod manifest;
@@ -16,7 +15,6 @@ mod reuse;
 mod wall;
 
 pub use cone::{Cone, cone, cone_of};
-pub use index::{Held, Index, Summary};
 pub use key::Key;
 pub use manifest::{Cook, Environment, Manifest, ManifestError};
 pub use obstacle::{Hindrance, Leaves, Obstacle, obstacles};
@@ -64,7 +62,7 @@ pub struct Unit {
     pub kind: Kind,
     /// The target's name as rustc is given it, with `_` for `-`: `serde_json`, `build_script_build`.
     pub target: String,
-    /// What rustc makes of it: `lib`, `rlib`, `cdylib`, `bin`, …
+    /// What rustc makes of it, such as `lib`, `rlib`, `cdylib` or `bin`.
     pub crate_types: Vec<String>,
     /// The target triple where cargo was given one for it (`--target`); absent for units of the host.
     #[serde(default, skip_serializing_if = "Option::is_none")]
