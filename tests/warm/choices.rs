@@ -53,10 +53,9 @@ fn decide(project: &UnitGraph, offers: &[Offer], folder: &Folder) -> [String; 2]
         Verdict::Own => "own".to_owned(),
         Verdict::There(_) => "there".to_owned(),
         Verdict::Take(take) => take.offer.to_string(),
-        Verdict::Miss(Miss::Below(name) | Miss::Differs(name) | Miss::Variable(name) | Miss::Version(name)) => {
-            let Verdict::Miss(miss) = verdict else { unreachable!() };
-            format!("{} {name}", miss.code())
-        }
+        Verdict::Miss(
+            miss @ (Miss::Below(name) | Miss::Differs(name) | Miss::Variable(name) | Miss::Version(name)),
+        ) => format!("{} {name}", miss.code()),
         Verdict::Miss(miss) => miss.code().to_owned(),
     };
     [said(&verdicts[0]), said(&verdicts[1])]

@@ -100,6 +100,11 @@ fn project() -> UnitGraph {
 /// Warms an empty target folder from a server; returns what became of it, and the folder.
 fn warm(server: &Server) -> (Warmed, TempDir) {
     let temp = TempDir::new().unwrap();
+    (warm_into(&temp, server), temp)
+}
+
+/// Warms the target folder in a folder.
+fn warm_into(temp: &TempDir, server: &Server) -> Warmed {
     let options = Options {
         plain_http: [server.host.clone()].into(),
         timeout: Duration::from_secs(5),
@@ -122,14 +127,16 @@ fn warm(server: &Server) -> (Warmed, TempDir) {
         let offers = [Offer { artifact, obstacles: Vec::new() }];
         pull(&registries, wanted, &offers, &target, &|_| None, 4).await
     });
-    (warmed.unwrap(), temp)
+    warmed.unwrap()
 }
 
 fn misses(warmed: &Warmed) -> [Option<&Miss>; 2] {
-    let miss = |verdict| match verdict {
-        &Verdict::Miss(ref miss) => Some(miss),
-        _ => None,
-    };
+    fn miss(verdict: &Verdict) -> Option<&Miss> {
+        match verdict {
+            Verdict::Miss(miss) => Some(miss),
+            _ => None,
+        }
+    }
     [miss(&warmed.verdicts[0]), miss(&warmed.verdicts[1])]
 }
 
@@ -186,7 +193,9 @@ fn what_is_there_when_a_registry_ends_is_whole() {
     assert!(release.join(".fingerprint").join(LOWER).is_dir());
     assert!(!release.join(".fingerprint").join(UPPER).exists());
     // The next time goes on where this one ended.
-    drop(warmed);
+    let warmed = warm_into(&temp, &stock.serve(|_, reply| reply));
+    assert!(matches!(&warmed.verdicts[..], [Verdict::There(_), Verdict::Take(_)]), "{:?}", warmed.verdicts);
+    assert!(release.join(".fingerprint").join(UPPER).is_dir());
 }
 
 #[test]
