@@ -62,5 +62,11 @@ fuzz TARGET *OPTIONS:
 licences:
     cargo deny --locked check licenses
 
+# Check the formatting of lamina-cook, run clippy and its tests
+cook:
+    cargo fmt --check --manifest-path layers/rust/cook/Cargo.toml
+    cargo clippy --all-targets --locked --manifest-path layers/rust/cook/Cargo.toml --target-dir target/cook -- -D warnings
+    cargo test --locked --manifest-path layers/rust/cook/Cargo.toml --target-dir target/cook
+
 # Run what CI runs
-ci: fmt lint test doc validate
+ci: fmt lint test cook doc validate

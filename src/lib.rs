@@ -29,3 +29,4 @@ pub mod run;
 pub mod snapshot;
 pub mod tree;
 pub mod unit;
+pub mod warm;

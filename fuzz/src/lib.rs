@@ -16,6 +16,7 @@ pub mod registry_headers;
 pub mod registry_logins;
 pub mod registry_manifest;
 pub mod tag;
+pub mod units;
 
 /// A target's name, and what it tries on an input.
 pub type Target = (&'static str, fn(&[u8]));
@@ -34,6 +35,7 @@ pub const TARGETS: &[Target] = &[
     ("registry_logins", registry_logins::run),
     ("registry_manifest", registry_manifest::run),
     ("tag", tag::run),
+    ("units", units::run),
 ];
 
 /// The bytes before the first separator, and those behind it.

@@ -10,6 +10,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use super::{BuildOptions, Project, ProjectError, call};
+use crate::unit::{Kind, Unit, UnitGraph};
 
 /// Answers `rustc -vV` and the questions that cargo asks with the crate name `___`; whatever else is a compilation.
 const WRAPPER: &str = "#!/bin/sh
@@ -48,6 +49,53 @@ pub struct Verdict {
     pub reason: Option<String>,
 }
 
+impl Oracle {
+    /// The verdict on each unit of the same build's graph; `None` for all where the two are not of the same build.
+    ///
+    /// Cargo's log does not say which of several units a verdict is on, as those of one build script for the host and
+    /// for the target. But cargo goes through a graph in the order of its lists, each unit before what it needs, and
+    /// each once. Units that it does not look at, as documentation's tests, have no verdict.
+    pub fn by_unit(&self, graph: &UnitGraph) -> Option<Vec<Option<&Verdict>>> {
+        let mut verdicts = self.units.iter().peekable();
+        let mut of_unit = vec![None; graph.units.len()];
+        let mut seen = vec![false; graph.units.len()];
+        let mut waiting: Vec<usize> = graph.roots.iter().rev().copied().collect();
+        while let Some(place) = waiting.pop() {
+            if std::mem::replace(&mut seen[place], true) {
+                continue;
+            }
+            let unit = &graph.units[place];
+            of_unit[place] = verdicts.next_if(|verdict| verdict.fits(graph, unit));
+            waiting.extend(unit.dependencies.iter().rev());
+        }
+        let whole = verdicts.peek().is_none()
+            && graph.units.iter().zip(&of_unit).all(|(unit, verdict)| {
+                verdict.is_some() || !graph.is_shareable(unit) || unit.kind == Kind::BuildScriptRun
+            });
+        whole.then_some(of_unit)
+    }
+}
+
+impl Verdict {
+    /// Whether it can be on a unit, as far as it says.
+    fn fits(&self, graph: &UnitGraph, unit: &Unit) -> bool {
+        let package = graph.package(unit);
+        let (name, _) = self.folder.rsplit_once('-').unwrap_or((&self.folder, ""));
+        let start = match unit.kind {
+            Kind::Lib | Kind::ProcMacro => "lib-",
+            Kind::BuildScript => "build-script-",
+            Kind::BuildScriptRun => "run-build-script-",
+            Kind::Bin | Kind::Check => "",
+        };
+        name == package.name
+            && self.version == package.version
+            && self.file.starts_with(start)
+            && self.file.replace('-', "_").ends_with(&unit.target)
+            && self.area.ends_with(&graph.profile(unit).folder)
+            && self.area.contains('/') == unit.platform.is_some()
+    }
+}
+
 /// Asks cargo about a target folder. It must be a copy (and not of links), for cargo marks what it finds stale in it,
 /// and build scripts in it are made unable to run.
 ///
@@ -63,7 +111,7 @@ pub fn oracle(project: &Project, options: &BuildOptions, target: &Path) -> Resul
     let target = target.canonicalize().map_err(ProjectError::Folder)?;
     let ask = |network: bool| {
         let mut command = project.cargo(&target);
-        command.args(options.arguments()).args(["--keep-going", "--message-format=json"]);
+        command.args(options.arguments()).arg("--message-format=json");
         command.env("RUSTC_WRAPPER", &wrapper).env_remove("RUSTC_WORKSPACE_WRAPPER").env("CARGO_LOG", LOG);
         if !network {
             command.arg("--offline");

@@ -36,6 +36,7 @@ mod ui;
 mod update;
 mod validate;
 mod verify;
+mod warm;
 mod why;
 
 use std::ffi::OsString;
@@ -110,6 +111,7 @@ enum Command {
     Build(build::Args),
     Status(status::Args),
     Verify(verify::Args),
+    Warm(warm::Args),
     Validate(validate::Args),
     Lock(lock::Args),
     Outdated(outdated::Args),
@@ -211,6 +213,7 @@ fn dispatch(context: &Context<'_>, command: &Command) -> Result<Exit, CommandErr
         Command::Build(args) => build::run(context, args),
         Command::Status(args) => status::run(context, args),
         Command::Verify(args) => verify::run(context, args),
+        Command::Warm(args) => warm::run(context, args),
         Command::Validate(args) => validate::run(context, args),
         Command::Lock(args) => lock::run(context, args),
         Command::Outdated(args) => outdated::run(context, args),

@@ -19,8 +19,10 @@ pub mod reason;
 pub mod run;
 pub mod sarif;
 pub mod status;
+pub mod units;
 pub mod update;
 pub mod verify;
+pub mod warm;
 
 use std::collections::BTreeMap;
 use std::fmt::Display;

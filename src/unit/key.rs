@@ -37,7 +37,7 @@ impl UnitGraph {
             let mut text = Text::default();
             text.field(&package.name);
             text.field(&package.version);
-            text.field(package.source.as_deref().unwrap_or_default());
+            text.choice(package.source.as_deref());
             text.field(match unit.kind {
                 Kind::Lib => "lib",
                 Kind::ProcMacro => "proc-macro",
@@ -48,7 +48,7 @@ impl UnitGraph {
             });
             text.field(&unit.target);
             text.sorted(unit.crate_types.iter());
-            text.field(unit.platform.as_deref().unwrap_or_default());
+            text.choice(unit.platform.as_deref());
             text.sorted(unit.features.iter());
             text.field(&profile.folder);
             text.count(profile.settings.len());
@@ -91,6 +91,11 @@ impl Text {
     fn field(&mut self, field: &str) {
         self.count(field.len());
         self.0.extend_from_slice(field.as_bytes());
+    }
+
+    fn choice(&mut self, field: Option<&str>) {
+        self.count(usize::from(field.is_some()));
+        self.field(field.unwrap_or_default());
     }
 
     fn sorted<'a>(&mut self, fields: impl Iterator<Item = &'a String>) {

@@ -115,7 +115,7 @@ pub fn obstacles(project: &UnitGraph, environment: &Environment, manifest: &Mani
 }
 
 fn toolchain(project: &Environment, layer: &Environment, found: &mut Vec<Obstacle>) {
-    if project.rustc == layer.rustc {
+    if project.rustc.trim() == layer.rustc.trim() {
         return;
     }
     let (ours, theirs) = (release(&project.rustc), release(&layer.rustc));

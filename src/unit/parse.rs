@@ -141,7 +141,8 @@ fn kind(unit: &RawUnit) -> Result<Kind, GraphError> {
     Ok(match unit.mode.as_str() {
         "run-custom-build" => Kind::BuildScriptRun,
         "check" => Kind::Check,
-        "test" => Kind::Bin,
+        // A library's documentation is compiled as programs, when its tests run.
+        "test" | "doctest" => Kind::Bin,
         "build" if is("custom-build") => Kind::BuildScript,
         "build" if is("proc-macro") => Kind::ProcMacro,
         "build" if ["bin", "test", "bench"].into_iter().any(is) => Kind::Bin,

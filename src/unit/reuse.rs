@@ -76,7 +76,7 @@ impl Reuse {
 
     /// The processor time of the units that are there, by what each costs.
     pub fn cpu_ms(&self, costs: &[u64]) -> u64 {
-        self.found().map(|(place, _)| costs.get(place).copied().unwrap_or_default()).sum()
+        self.found().filter_map(|(place, _)| costs.get(place)).fold(0, |sum, &cost| sum.saturating_add(cost))
     }
 
     /// The bytes of the units that are there, each counted once.
@@ -84,6 +84,7 @@ impl Reuse {
         let mut sources: Vec<Source> = self.found().map(|(_, source)| source).collect();
         sources.sort_unstable();
         sources.dedup();
-        sources.iter().filter_map(|source| source.output(manifests)).map(|output| output.bytes).sum()
+        let bytes = sources.iter().filter_map(|source| source.output(manifests)).map(|output| output.bytes);
+        bytes.fold(0, u64::saturating_add)
     }
 }

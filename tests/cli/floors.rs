@@ -79,6 +79,8 @@ const ROOMS: &[(&str, u8, &[&str])] = &[
             "cascade",
         ],
     ),
+    // Beside `publish`: units in registries and target folders.
+    ("warm", 6, &["model", "registry", "event", "engine", "unit", "cargo"]),
     (
         "publish",
         6,
@@ -96,7 +98,9 @@ const ROOMS: &[(&str, u8, &[&str])] = &[
             "fingerprint",
             "engine",
             "history",
+            "unit",
             "snapshot",
+            "cooked",
             "cascade",
             "plan",
         ],
@@ -118,7 +122,9 @@ const ROOMS: &[(&str, u8, &[&str])] = &[
             "fingerprint",
             "engine",
             "history",
+            "unit",
             "snapshot",
+            "cooked",
             "cascade",
             "plan",
             "publish",
@@ -128,6 +134,7 @@ const ROOMS: &[(&str, u8, &[&str])] = &[
         "report",
         8,
         &[
+            "warm",
             "model",
             "diag",
             "host",
@@ -137,7 +144,9 @@ const ROOMS: &[(&str, u8, &[&str])] = &[
             "lock",
             "catalog",
             "fingerprint",
+            "unit",
             "snapshot",
+            "cooked",
             "event",
             "engine",
             "history",
@@ -148,12 +157,14 @@ const ROOMS: &[(&str, u8, &[&str])] = &[
             "run",
             "publish",
             "crates",
+            "unit",
         ],
     ),
     (
         "commands",
         9,
         &[
+            "warm",
             "model",
             "diag",
             "host",
@@ -164,7 +175,9 @@ const ROOMS: &[(&str, u8, &[&str])] = &[
             "registry",
             "catalog",
             "fingerprint",
+            "unit",
             "snapshot",
+            "cooked",
             "cascade",
             "checks",
             "event",
@@ -304,7 +317,9 @@ fn libraries_stay_in_their_rooms() {
         ("rustls", &["registry"]),
         ("indicatif", &["report"]),
         // What waits for others: registries, programs, builds.
-        ("tokio", &["host", "registry", "engine", "publish", "run", "commands"]),
+        ("tokio", &["host", "registry", "engine", "publish", "warm", "run", "commands"]),
+        ("tar", &["warm"]),
+        ("zstd", &["warm"]),
     ] {
         for (path, text) in sources() {
             let uses = Regex::new(&format!(r"(?m)^[^/\n]*\b{name}::")).unwrap();

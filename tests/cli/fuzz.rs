@@ -71,7 +71,7 @@ macro_rules! targets {
 
 targets! {
     cache_entry change_list dockerfile dockerignore engine_stream image journal lock registry_headers registry_logins
-    registry_manifest tag
+    registry_manifest tag units
 }
 
 #[test]

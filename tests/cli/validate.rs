@@ -327,7 +327,7 @@ fixtures! {
         shop.layer_with("again", "base", "class = 'source-dep,\ncooked.profiles = [\"release:lto=thin,debug=1\", \"release:debug=1,lto=thin\"],");
         shop.layer_with("twice", "base", "class = 'source-dep,\ncooked.profiles = [\"release:lto=thin,lto=off\"],");
         shop.layer_with("own", "base", "class = 'source-dep,\ncooked = {},\nbuild.args.COOK_PROFILES = \"dev\",");
-        ["again", "twice", "own"].map(|name| cooked(shop, name));
+        ["again", "twice", "own"].iter().for_each(|name| cooked(shop, name));
     };
     build_graph_keeps_its_ceilings [] |shop| {
         shop.layer_with("part", "base", "class = 'source-dep,\ncooked.ceilings = { packages = 1, units = 1, duplicates = 0, cone.itoa = 1 },");
@@ -353,7 +353,7 @@ fixtures! {
     ceiling [Ceiling] |shop| {
         shop.layer_with("grown", "base", "class = 'source-dep,\ncooked.ceilings = { packages = 1, units = 1, duplicates = 0, cone = { itoa = 1, nothing = 1 } },");
         shop.layer_with("lowered", "base", "class = 'source-dep,\ncooked.ceilings = { packages = 0, cpu_s = 1, bytes = 10 },");
-        ["grown", "lowered"].map(|name| cooked(shop, name));
+        ["grown", "lowered"].iter().for_each(|name| cooked(shop, name));
         units(
             shop,
             "grown",
@@ -366,7 +366,7 @@ fixtures! {
         let fields = "class = 'source-dep,\ncooked.ceilings.second_time = 0,";
         shop.layer_with("below", "base", "class = 'source-dep,\ncooked = {},").layer_with("above", "below", fields);
         shop.layer_with("alone", "base", fields);
-        ["below", "above", "alone"].map(|name| cooked(shop, name));
+        ["below", "above", "alone"].iter().for_each(|name| cooked(shop, name));
         units(shop, "below", "  itoa 1.0.15 lib target direct\n");
         units(shop, "above", "  itoa 1.0.15 lib target direct [no-panic]\n  ryu 1.0.0 lib target direct\n");
         units(shop, "alone", "  itoa 1.0.15 lib target direct\n");
@@ -375,7 +375,7 @@ fixtures! {
         shop.layer_with("part", "base", "class = 'source-dep,\ncooked.ceilings.units = 1.5,");
         shop.layer_with("below", "base", "class = 'source-dep,\ncooked.ceilings.cone.libc = -1,");
         shop.layer_with("other", "base", "class = 'source-dep,\ncooked.ceilings.crates = 1,");
-        ["part", "below", "other"].map(|name| cooked(shop, name));
+        ["part", "below", "other"].iter().for_each(|name| cooked(shop, name));
     };
     cooked_profiles_that_the_dockerfile_does_not_take [ArgUndeclared ArgDefault] |shop| {
         for name in ["lost", "other", "fine"] {

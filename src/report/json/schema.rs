@@ -16,11 +16,14 @@ use super::layers::{List, Show};
 use super::pins::{Lock, Outdated};
 use super::plan::Plan;
 use super::status::Status;
+use super::units::Units;
 use super::update::Update;
 use super::verify::Verify;
+use super::warm::{Warm, WarmPush};
 use super::why::Why;
 use super::{Answer, VERSION};
 use crate::report::pipeline::github::Matrices;
+use crate::unit::Manifest;
 
 /// All answers, by the name of their schema.
 pub static SHAPES: &[Shape] = &[
@@ -44,12 +47,16 @@ pub static SHAPES: &[Shape] = &[
     Shape::of::<ReportList<'_>>(),
     Shape::of::<Schemas>(),
     Shape::of::<Show<'_>>(),
+    Shape::of::<Units<'_>>(),
     Shape::of::<Status<'_>>(),
+    Shape::foreign::<Manifest>("units"),
     Shape::of::<Update<'_>>(),
     Shape::of::<Validate<'_>>(),
     Shape::of::<ValidateExplain>(),
     Shape::of::<ValidateList>(),
     Shape::of::<Verify<'_>>(),
+    Shape::of::<Warm<'_>>(),
+    Shape::of::<WarmPush<'_>>(),
     Shape::of::<Why<'_>>(),
 ];
 

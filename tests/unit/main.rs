@@ -1,0 +1,9 @@
+//! Units against the real cargo: what lamina says is the same must be the same for cargo, unit by unit.
+
+mod compare;
+mod config;
+mod laboratory;
+mod laws;
+mod real;
+mod shelf;
+mod truth;
