@@ -42,12 +42,7 @@ pub fn run(context: &Context<'_>, args: &Args) -> Result<Exit, CommandError> {
     Ok(Exit::Success)
 }
 
-fn show_units(
-    context: &Context<'_>,
-    args: &Args,
-    snapshot: &Snapshot,
-    name: &LayerName,
-) -> Result<Exit, CommandError> {
+fn show_units(context: &Context<'_>, args: &Args, snapshot: &Snapshot, name: &LayerName) -> Result<Exit, CommandError> {
     let mut store = context.unit_store();
     let answers = context.ask(&args.registry, snapshot, async |registry| {
         cooked::manifests(Some(registry), &mut store, snapshot, &[name]).await

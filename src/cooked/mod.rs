@@ -140,7 +140,7 @@ pub async fn summaries<R: Registry>(
 async fn complete<R: Registry>(
     registry: Option<&R>,
     store: &mut Store,
-    asked: &[Result<Asked<'_>, fn() -> Missing>],
+    asked: &[Question<'_>],
     known: Vec<Option<Found>>,
 ) -> Vec<Result<Found, Missing>> {
     let mut answers: Vec<Option<Result<Found, Missing>>> = Vec::new();
@@ -195,6 +195,9 @@ async fn complete<R: Registry>(
     answers.into_iter().map(|answer| answer.unwrap_or(Err(Missing::Offline))).collect()
 }
 
+/// What is asked about a layer, or why nothing can be.
+type Question<'a> = Result<Asked<'a>, fn() -> Missing>;
+
 /// What is asked about a layer.
 struct Asked<'a> {
     layer: &'a Layer,
@@ -202,7 +205,7 @@ struct Asked<'a> {
 }
 
 impl<'a> Asked<'a> {
-    fn new(snapshot: &'a Snapshot, layers: &[&LayerName]) -> Vec<Result<Self, fn() -> Missing>> {
+    fn new(snapshot: &'a Snapshot, layers: &[&LayerName]) -> Vec<Question<'a>> {
         let asked = |name: &&LayerName| {
             let layer = snapshot.layer(name).ok_or((|| Missing::Unnamed) as fn() -> Missing)?;
             layer.cooked.as_ref().ok_or((|| Missing::NotCooked) as fn() -> Missing)?;

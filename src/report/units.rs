@@ -61,7 +61,9 @@ impl<'a> Units<'a> {
                 let place = unit.output.as_ref().map(|output| (&*row.profile.folder, &*output.folder));
                 match place.and_then(|place| places.get(&place)) {
                     // Who found it compiled has measured nothing.
-                    Some(&known) if rows[known].cpu_ms().is_none() => rows[known] = Row { cook: rows[known].cook, ..row },
+                    Some(&known) if rows[known].cpu_ms().is_none() => {
+                        rows[known] = Row { cook: rows[known].cook, ..row }
+                    }
                     Some(_) => {}
                     None => {
                         places.extend(place.map(|place| (place, rows.len())));

@@ -31,13 +31,15 @@ pub(super) async fn of_run<R: Registry>(work: &Work<'_, R>, layer: &LayerName) -
     Some(found.map_err(|no| no.to_string()))
 }
 
-/// Whether a build failed because of its donor: it went from the registry, or is none for this platform. `step` is what
-/// BuildKit calls the step that failed.
+/// Whether a build may have failed because of its donor: it went from the registry, can't be unpacked, or is none for this
+/// platform. `step` is what BuildKit calls the step that failed: the donor's own, or one that mounts it and could not be
+/// started.
 pub(super) fn is_to_blame(donor: &DonorImage, error: &SolveError, step: Option<&str>) -> bool {
     let named = |text: &str| text.contains(donor.digest.as_str());
+    let stage = Cooked::DONOR_STAGE;
     let is_of_stage = |name: &str| {
-        let places = [format!("[context {}]", Cooked::DONOR_STAGE), format!("[{} ", Cooked::DONOR_STAGE)];
-        places.iter().any(|place| name.starts_with(place))
+        let starts = [format!("[context {stage}]"), format!("[{stage} ")];
+        starts.iter().any(|start| name.starts_with(start)) || name.contains(&format!("from={stage}"))
     };
     let is_of_step = step.is_some_and(|name| named(name) || is_of_stage(name));
     // What a command of the Dockerfile says is its own matter.

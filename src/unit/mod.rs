@@ -62,7 +62,7 @@ pub struct Unit {
     pub kind: Kind,
     /// The target's name as rustc is given it, with `_` for `-`: `serde_json`, `build_script_build`.
     pub target: String,
-    /// What rustc makes of it: `lib`, `rlib`, `cdylib`, `bin`, …
+    /// What rustc makes of it, such as `lib`, `rlib`, `cdylib` or `bin`.
     pub crate_types: Vec<String>,
     /// The target triple where cargo was given one for it (`--target`); absent for units of the host.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -93,8 +93,7 @@ fn push(shop: &Shop, tag: &str, labels: &Value, proven: bool) -> String {
                 wrong: None,
             };
             let fingerprint = lamina::model::Fingerprint::new([7; 32]);
-            let proof =
-                Proof::new("web".parse().unwrap(), fingerprint, digest.clone(), clock::now(), vec![probe]);
+            let proof = Proof::new("web".parse().unwrap(), fingerprint, digest.clone(), clock::now(), vec![probe]);
             publish::record(registry, &image, &proof).await.unwrap();
         }
         digest.to_string()

@@ -34,7 +34,9 @@ fn offer(shop: &Workshop, name: &str, version: &str, rest: &str) {
 
 /// The cooked set of a layer, with its lock.
 fn set(shop: &Workshop, layer: &str, dependencies: &str) {
-    let manifest = format!("[package]\nname = \"{layer}-deps\"\nversion = \"0.1.0\"\nedition = \"2021\"\n\n[dependencies]\n{dependencies}");
+    let manifest = format!(
+        "[package]\nname = \"{layer}-deps\"\nversion = \"0.1.0\"\nedition = \"2021\"\n\n[dependencies]\n{dependencies}"
+    );
     shop.file(&format!("layers/{layer}/Cargo.toml"), &manifest).file(&format!("layers/{layer}/src/lib.rs"), "");
     let vendor = shop.root().join("vendor");
     let source = format!("[source.crates-io]\nreplace-with = \"vendor\"\n[source.vendor]\ndirectory = {vendor:?}\n");
@@ -105,7 +107,9 @@ fn a_snapshot_is_written_checked_and_held_against_the_ceilings() {
     shop.replace("layers/set/units.snap", "leaf 1.0.0 lib target direct [a]", "leaf 1.0.0 lib target direct [b]");
     run(&shop, &["crates", "snapshot", "--check"])
         .stdout(&row("wrong"))
-        .stderr("error: not every snapshot says what cargo does\nhint: `lamina crates snapshot --write` writes them anew\n")
+        .stderr(
+            "error: not every snapshot says what cargo does\nhint: `lamina crates snapshot --write` writes them anew\n",
+        )
         .code(3);
 }
 
@@ -126,7 +130,11 @@ fn the_dependency_that_broke_a_ceiling_is_named_until_it_holds() {
         assert!(told.contains(" = note: new: extra 0.1.0 → leaf 1.0.0\n"), "{told}");
         assert!(!told.contains("→ deep"), "it came with extra: {told}");
     }
-    shop.replace("layers/set/workflow.ncl", "packages = 4, units = 5, duplicates = 0, cone.leaf = 4", "packages = 6, units = 7, cone.leaf = 5");
+    shop.replace(
+        "layers/set/workflow.ncl",
+        "packages = 4, units = 5, duplicates = 0, cone.leaf = 4",
+        "packages = 6, units = 7, cone.leaf = 5",
+    );
     assert!(shop.read("layers/set/units.snap").contains("\n+ extra"));
     write(&shop);
     assert!(!shop.read("layers/set/units.snap").contains('+'));
@@ -140,7 +148,8 @@ fn a_cone_is_the_same_by_the_snapshot_and_by_cargo_and_no_smaller_by_the_lock() 
     let cones = |env: &[(&str, &str)]| {
         let args = ["crates", "cone", "leaf", "mid", "mac", "aside", "--layer", "set", "--offline", "--format", "json"];
         let toolchains = toolchains();
-        let mut all: Vec<(&str, &str)> = toolchains.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        let mut all: Vec<(&str, &str)> =
+            toolchains.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
         all.extend(env);
         shop.run_with(&args, "", b"", &all).any_stderr().json(0)
     };
@@ -207,9 +216,7 @@ fn what_align_declares_makes_a_child_compile_nothing_twice() {
     cargo(&shop, "set", &["update", "--workspace", "--offline"]);
     write(&shop);
     shop.run(["validate", "--only", "cooked"]).stderr("3 layers, 1 check: no problem\n").success();
-    run(&shop, &["crates", "align", "set", "child"])
-        .stderr("child compiles 0 units of set a second time\n")
-        .success();
+    run(&shop, &["crates", "align", "set", "child"]).stderr("child compiles 0 units of set a second time\n").success();
 }
 
 /// A sparse index on this machine; returns its address.
@@ -228,7 +235,8 @@ fn index(files: &'static [(&'static str, &'static str)]) -> String {
             let found = files.iter().find(|(name, _)| *name == path);
             let (status, body) = found.map_or(("404 Not Found", ""), |(_, body)| ("200 OK", *body));
             let length = body.len();
-            let _ = write!(connection, "HTTP/1.1 {status}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}");
+            let _ =
+                write!(connection, "HTTP/1.1 {status}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}");
         }
     });
     address
@@ -240,11 +248,15 @@ fn crates_that_are_behind_are_told_with_all_that_they_touch() {
     shop.layer("above", "set");
     write(&shop);
     let address = index(&[
-        ("3/m/mid", "{\"vers\":\"1.0.0\",\"yanked\":false}\n{\"vers\":\"1.2.0\",\"yanked\":false}\n{\"vers\":\"2.0.0\",\"yanked\":false}\n"),
+        (
+            "3/m/mid",
+            "{\"vers\":\"1.0.0\",\"yanked\":false}\n{\"vers\":\"1.2.0\",\"yanked\":false}\n{\"vers\":\"2.0.0\",\"yanked\":false}\n",
+        ),
         ("3/m/mac", "{\"vers\":\"1.0.0\",\"yanked\":false}\n{\"vers\":\"1.0.1\",\"yanked\":true}\n"),
     ]);
     let ask = |more: &[&str], address: &str| {
-        let args = [&["crates", "outdated", "set", "--registry-retries", "0", "--registry-index", address], more].concat();
+        let args =
+            [&["crates", "outdated", "set", "--registry-retries", "0", "--registry-index", address], more].concat();
         run(&shop, &args)
     };
     ask(&["--exit-code"], &address)

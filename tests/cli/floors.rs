@@ -156,8 +156,8 @@ const ROOMS: &[(&str, u8, &[&str])] = &[
             "plan",
             "run",
             "publish",
-            "crates",
             "unit",
+            "crates",
         ],
     ),
     (

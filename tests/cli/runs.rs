@@ -108,7 +108,7 @@ fn a_log_is_printed_whole_and_moves_no_cursor() {
 #[test]
 fn a_run_that_was_cut_off_says_so_and_one_in_progress_too() {
     let mut run = eventful();
-    run.events.truncate(30);
+    run.events.truncate(31);
     let shop = Workshop::new();
     let history = history(&shop);
     let mut journal = history.journal(Retention::default());

@@ -210,7 +210,8 @@ fn what_has_no_units_says_why_and_what_to_do() {
         (&image, circle, "it is no unit manifest: units depend on each other in a circle"),
     ] {
         push_units(&namespace, &image, about, content.as_bytes());
-        let text = format!("error: the units of web are not known: the unit manifest of {at} can't be used: {why}\n{hint}");
+        let text =
+            format!("error: the units of web are not known: the unit manifest of {at} can't be used: {why}\n{hint}");
         shop.run(["show", "web", "--units"]).stderr(&text).code(1);
     }
 }

@@ -353,7 +353,7 @@ fixtures! {
     ceiling [Ceiling] |shop| {
         shop.layer_with("grown", "base", "class = 'source-dep,\ncooked.ceilings = { packages = 1, units = 1, duplicates = 0, cone = { itoa = 1, nothing = 1 } },");
         shop.layer_with("lowered", "base", "class = 'source-dep,\ncooked.ceilings = { packages = 0, cpu_s = 1, bytes = 10 },");
-        ["grown", "lowered"].iter().for_each(|name| cooked(shop, name));
+        ["grown", "lowered"].into_iter().for_each(|name| cooked(shop, name));
         units(
             shop,
             "grown",
@@ -366,7 +366,7 @@ fixtures! {
         let fields = "class = 'source-dep,\ncooked.ceilings.second_time = 0,";
         shop.layer_with("below", "base", "class = 'source-dep,\ncooked = {},").layer_with("above", "below", fields);
         shop.layer_with("alone", "base", fields);
-        ["below", "above", "alone"].iter().for_each(|name| cooked(shop, name));
+        ["below", "above", "alone"].into_iter().for_each(|name| cooked(shop, name));
         units(shop, "below", "  itoa 1.0.15 lib target direct\n");
         units(shop, "above", "  itoa 1.0.15 lib target direct [no-panic]\n  ryu 1.0.0 lib target direct\n");
         units(shop, "alone", "  itoa 1.0.15 lib target direct\n");

@@ -249,7 +249,10 @@ mod tests {
     use super::{SOURCES, source};
 
     /// Values that nobody completes: numbers, an address, a digest, places of secrets, crates.
-    const FREE: &[&str] = &["N", "MIB", "SECONDS", "URL", "SHA256", "FACTOR", "SECRET", "SSH", "NAME", "PROFILE", "FEATURES", "TRIPLE", "PACKAGE", "CRATE"];
+    const FREE: &[&str] = &[
+        "N", "MIB", "SECONDS", "URL", "SHA256", "FACTOR", "SECRET", "SSH", "NAME", "CRATE", "PROFILE", "FEATURES",
+        "TRIPLE", "PACKAGE",
+    ];
 
     fn check(command: &clap::Command) {
         for arg in command.get_arguments().filter(|arg| arg.get_action().takes_values()) {
