@@ -101,11 +101,11 @@ fn environments_and_variables_count() {
     let obstacle = |hindrance, leaves| Obstacle { hindrance, leaves, text: String::new(), fix: String::new() };
     other.obstacles = vec![obstacle(Hindrance::OtherCargoHome, Leaves::Nothing)];
     let nothing = Folder::default();
-    assert_eq!(decide(&project(), &[other.clone()], &nothing), ["environment", "environment"]);
+    assert_eq!(decide(&project(), std::slice::from_ref(&other), &nothing), ["environment", "environment"]);
     assert_eq!(decide(&project(), &[other.clone(), offer(Some('a'), Some('b'))], &nothing), ["1", "1"]);
     // These are in the keys already.
     other.obstacles = vec![obstacle(Hindrance::OtherProfile, Leaves::Nothing)];
-    assert_eq!(decide(&project(), &[other.clone()], &nothing), ["0", "0"]);
+    assert_eq!(decide(&project(), std::slice::from_ref(&other), &nothing), ["0", "0"]);
     // For the host, no flags count where a target is named.
     other.obstacles = vec![obstacle(Hindrance::OtherRustflags, Leaves::HostUnits)];
     assert_eq!(decide(&project(), &[other], &nothing), ["0", "0"]);

@@ -53,7 +53,7 @@ pub fn run(context: &Context<'_>, args: &Args) -> Result<Exit, CommandError> {
     ]);
     let answer = context.ask(&args.registry, &snapshot, async |registry| {
         let known = known(registry, &at, &format!("project-{}-", manifest.layer)).await;
-        publish(registry, &at, &manifest, &[target.clone()], &known, &annotations).await
+        publish(registry, &at, &manifest, std::slice::from_ref(&target), &known, &annotations).await
     })?;
     let published = answer.map_err(|error| images::failed(context, 1, &[&error]))?;
     let sent = [Sent { name: &manifest.layer, at: &at, published: &published }];
