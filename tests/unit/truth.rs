@@ -251,7 +251,7 @@ fn flags_keep_off_the_host_with_a_target() {
 }
 
 #[test]
-fn a_commit_of_a_branch_is_not_another_one() {
+fn another_commit_and_another_home_are_other_sources() {
     let folder = TempDir::new().unwrap();
     let path = |name: &str| folder.path().join(name);
     let write = |file: &str, text: &str| {
@@ -290,4 +290,10 @@ fn a_commit_of_a_branch_is_not_another_one() {
         assert_eq!(outcome.predicted, outcome.fresh, "{project}");
         assert_eq!((outcome.reused(), outcome.needed), (there, 1), "{project}");
     }
+    // cargo compares the paths of sources, which are in its home.
+    let elsewhere = side(program("")).variable("CARGO_HOME", &path("another-home").display().to_string());
+    run(&path("same"), &["fetch", "--locked"], &elsewhere.variables());
+    let outcome = hold_folders(&path("for-elsewhere"), (&path("old"), &same), (&path("same"), &elsewhere));
+    assert_eq!(outcome.sorts(), [(Hindrance::OtherCargoHome, Leaves::Nothing)]);
+    assert_eq!((outcome.reused(), outcome.fresh.len()), (1, 0));
 }
