@@ -32,6 +32,14 @@ man FOLDER:
 validate:
     cargo run --locked -- validate --check-dag
 
+# Write the build graphs of all cooked sets beside their locks (asks cargo; crates that are missing are fetched)
+crates-snapshot:
+    cargo run --locked -- crates snapshot --write
+
+# Compare the build graphs of all cooked sets with what cargo says now
+crates-check:
+    cargo run --locked -- crates snapshot --check
+
 # Measure against the targets of docs/performance.md
 bench:
     cargo bench --locked --bench targets

@@ -10,6 +10,7 @@ pub mod catalog;
 pub mod checks;
 pub mod commands;
 pub mod cooked;
+pub mod crates;
 pub mod diag;
 pub mod dockerfile;
 pub mod engine;

@@ -14,6 +14,7 @@ mod oracle;
 mod profile;
 mod project;
 mod toolchain;
+mod update;
 mod workspace;
 
 pub use config::Config;

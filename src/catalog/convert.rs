@@ -251,7 +251,8 @@ pub fn layer(
         let profiles = findings.profiles(&cooked.profiles);
         let units = cooked.units.clone().unwrap_or_else(|| Cooked::default_units(name));
         let ceilings = cooked.ceilings.as_ref().map(|ceilings| findings.ceilings(ceilings)).unwrap_or_default();
-        Some(Cooked { path, profiles, target_dir: cooked.target_dir.clone(), units, ceilings })
+        let calls = cooked.calls.clone();
+        Some(Cooked { path, profiles, calls, target_dir: cooked.target_dir.clone(), units, ceilings })
     });
     let dockerfile = findings.inside("build.dockerfile", &folder, &raw.build.dockerfile);
     let context = findings.inside("build.context", &folder, &raw.build.context);

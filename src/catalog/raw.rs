@@ -69,6 +69,8 @@ Cooked {
     path: String,
     #[serde(default = "release")]
     profiles: Vec<String>,
+    #[serde(default = "no_arguments")]
+    calls: Vec<Vec<String>>,
     target_dir: String,
     #[serde(default)]
     units: Option<String>,
@@ -79,6 +81,11 @@ Cooked {
 /// As `schemas/workflow.ncl` has it.
 fn release() -> Vec<String> {
     vec![crate::model::Cooked::DEFAULT_PROFILE.to_owned()]
+}
+
+/// As `schemas/workflow.ncl` has it: one call, without arguments.
+fn no_arguments() -> Vec<Vec<String>> {
+    vec![Vec::new()]
 }
 
 record!(/// What a dependency set may not exceed.

@@ -1,6 +1,6 @@
 //! Cooked dependency sets: a Cargo.toml and the Cargo.lock that cargo made for it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use cargo_lock::Lockfile;
 use serde::Deserialize;
@@ -33,6 +33,10 @@ struct Package {
 struct Target {
     #[serde(default)]
     dependencies: BTreeMap<String, Dependency>,
+    #[serde(default, rename = "build-dependencies")]
+    build_dependencies: BTreeMap<String, Dependency>,
+    #[serde(default, rename = "dev-dependencies")]
+    dev_dependencies: BTreeMap<String, Dependency>,
 }
 
 #[derive(Deserialize)]
@@ -108,12 +112,16 @@ fn compare(manifest_path: &RelPath, manifest: &TextFile, lock_path: &RelPath, lo
         }
     }
     let sets = [&parsed.dependencies, &parsed.build_dependencies, &parsed.dev_dependencies];
-    let of_targets = parsed.target.values().map(|target| &target.dependencies);
+    let of_targets = parsed.target.values();
+    let of_targets =
+        of_targets.flat_map(|target| [&target.dependencies, &target.build_dependencies, &target.dev_dependencies]);
+    let mut declared = BTreeSet::new();
     for (key, dependency) in sets.into_iter().chain(of_targets).flatten() {
         let (version, package) = match dependency {
             Dependency::Version(version) => (Some(version), key),
             Dependency::Table { version, package } => (version.as_ref(), package.as_ref().unwrap_or(key)),
         };
+        declared.insert(package.as_str());
         let requirement = version.and_then(|version| semver::VersionReq::parse(version).ok());
         let versions: Vec<_> = locked.packages.iter().filter(|locked| locked.name.as_str() == package).collect();
         let fits = |locked: &&cargo_lock::Package| {
@@ -129,6 +137,13 @@ fn compare(manifest_path: &RelPath, manifest: &TextFile, lock_path: &RelPath, lo
         };
         let finding = Diagnostic::new(Code::CargoLock, message).file(lock_path.as_str());
         findings.push(finding.help(format!("run `cargo update {package}` in that folder")));
+    }
+    let name = parsed.package.as_ref().map(|package| package.name.get_ref().as_str()).unwrap_or_default();
+    let own = locked.packages.iter().filter(|locked| locked.name.as_str() == name && locked.source.is_none());
+    for gone in own.flat_map(|own| &own.dependencies).filter(|known| !declared.contains(known.name.as_str())) {
+        let message = format!("{lock_path} has `{}` for `{name}`, which the manifest does not ask for", gone.name);
+        let finding = Diagnostic::new(Code::CargoLock, message).file(lock_path.as_str());
+        findings.push(finding.help("run `cargo update --workspace` in that folder"));
     }
     findings
 }

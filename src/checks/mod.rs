@@ -2,6 +2,7 @@
 //! `--explain` and the reference page.
 
 mod adr;
+mod build_graph;
 mod cooked;
 mod dockerfile;
 mod native_deps;
@@ -85,10 +86,10 @@ pub static CHECKS: &[Check] = &[
     },
     Check {
         name: "cooked",
-        summary: "cooked dependency sets have a manifest and a fitting lock file",
-        codes: &[Code::Cooked, Code::CargoLock],
+        summary: "cooked dependency sets have a manifest, a fitting lock file, and a build graph that keeps its ceilings",
+        codes: &[Code::Cooked, Code::CargoLock, Code::BuildGraph, Code::Ceiling, Code::SecondTime],
         thorough: false,
-        run: cooked::check,
+        run: |snapshot| cooked::check(snapshot).into_iter().chain(build_graph::check(snapshot)).collect(),
     },
     Check {
         name: "pins",

@@ -4,6 +4,7 @@
 use std::fmt::Display;
 
 use super::exit::Exit;
+use crate::cargo::ProjectError;
 use crate::catalog::eval::EvalError;
 use crate::diag::Diagnostic;
 use crate::host::process::ProcessError;
@@ -65,6 +66,16 @@ impl CommandError {
 impl From<EvalError> for CommandError {
     fn from(error: EvalError) -> Self {
         Self::new(Exit::Failure, format!("the catalog can't be evaluated: {error}"))
+    }
+}
+
+impl From<ProjectError> for CommandError {
+    fn from(error: ProjectError) -> Self {
+        let exit = match &error {
+            ProjectError::NoManifest(_) => Exit::Usage,
+            _ => Exit::Failure,
+        };
+        Self::new(exit, error.to_string())
     }
 }
 

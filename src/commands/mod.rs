@@ -7,6 +7,7 @@ mod cascade;
 mod changes;
 mod completions;
 mod context;
+mod crates;
 mod engine;
 mod error;
 pub mod exit;
@@ -117,6 +118,7 @@ enum Command {
     Update(update::Args),
     Report(report::Args),
     Replay(replay::Args),
+    Crates(crates::Args),
     Explain(explain::Args),
     List(list::Args),
     Show(show::Args),
@@ -218,6 +220,7 @@ fn dispatch(context: &Context<'_>, command: &Command) -> Result<Exit, CommandErr
         Command::Update(args) => update::run(context, args),
         Command::Report(args) => report::run(context, args),
         Command::Replay(args) => replay::run(context, args),
+        Command::Crates(args) => crates::run(context, args),
         Command::List(args) => list::run(context, args),
         Command::Show(args) => show::run(context, args),
         Command::Graph(args) => graph::run(context, args),

@@ -135,7 +135,13 @@ codes! {
     Cooked = "cooked", Error, "A layer's cooked dependency set is missing or incomplete.",
         "A source-dep or native-dep layer names its dependency set in `cooked`: a folder with Cargo.toml and the Cargo.lock that cargo made for it.";
     CargoLock = "cargo-lock", Error, "The Cargo.lock of a cooked set does not fit its Cargo.toml.",
-        "Each dependency of the Cargo.toml has an entry in the Cargo.lock, of a version that the requirement allows. Run `cargo generate-lockfile` in that folder.";
+        "Each dependency of the Cargo.toml has an entry in the Cargo.lock, of a version that the requirement allows, and the lock has no other one for the set itself. Run `cargo update --workspace` in that folder.";
+    BuildGraph = "build-graph", Error, "The build-graph snapshot of a cooked set is missing, stale or can't be read.",
+        "units.snap beside a Cargo.lock says which units cargo compiles of it. `lamina crates snapshot --write` writes it; it has to be written again when the Cargo.toml, the Cargo.lock or the `cooked` of the workflow change, and without it no ceiling can be checked. docs/crates.md describes the file.";
+    Ceiling = "ceiling", Error, "A cooked set has grown over a ceiling.",
+        "`cooked.ceilings` bounds what a set compiles, and how much a new version of a crate compiles again. The finding says which dependencies are new since the ceilings last held, each with the way to it from what the set asks for. Leave them out, or raise the ceiling: then `lamina crates snapshot --write` takes the set as the new baseline.";
+    SecondTime = "second-time", Error, "A layer compiles units that the layer below it has already.",
+        "A set that is cooked on top of another one takes a compiled unit over only where version, features and all that it depends on are the same. `cooked.ceilings.second_time` bounds how many are compiled all the same; 0 is what it should be. `lamina crates align PARENT CHILD` says what to declare in which of the two.";
     AdrHard = "adr-hard", Error, "A hard constraint of an architecture decision is broken.",
         "adrs/ holds the decisions, each with constraints that lamina checks. `lamina adr ID` prints the record.";
     AdrSoft = "adr-soft", Warning, "A soft constraint of an architecture decision is broken.",

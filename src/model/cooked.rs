@@ -13,6 +13,8 @@ pub struct Cooked {
     pub path: RelPath,
     /// What it is compiled with, in this order: one profile or more.
     pub profiles: Vec<CookProfile>,
+    /// What cargo is given besides the profile, call by call.
+    pub calls: Vec<Vec<String>>,
     /// Cargo's target folder in the image.
     pub target_dir: String,
     /// The unit manifest in the image.
@@ -66,6 +68,11 @@ impl Cooked {
     /// Where the unit manifest lies if nothing else is said.
     pub fn default_units(layer: &LayerName) -> String {
         format!("/cooked/{layer}.units.json")
+    }
+
+    /// Each call of cargo: a profile, and the arguments besides.
+    pub fn cooks(&self) -> impl Iterator<Item = (&CookProfile, &[String])> {
+        self.calls.iter().flat_map(|call| self.profiles.iter().map(move |profile| (profile, call.as_slice())))
     }
 
     /// The value of [`Cooked::PROFILES_ARG`].

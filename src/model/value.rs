@@ -39,6 +39,7 @@ pub fn to_value(layer: &Layer) -> Value {
         json!({
             "path": cooked.path.as_str(),
             "profiles": cooked.profiles.iter().map(ToString::to_string).collect::<Vec<_>>(),
+            "calls": cooked.calls,
             "target_dir": cooked.target_dir,
             "units": cooked.units,
             "ceilings": (!cooked.ceilings.is_empty()).then(|| ceilings(&cooked.ceilings)),

@@ -19,6 +19,18 @@ pub struct RegistryError {
     pub kind: RegistryErrorKind,
 }
 
+impl AsRef<RegistryErrorKind> for RegistryError {
+    fn as_ref(&self) -> &RegistryErrorKind {
+        &self.kind
+    }
+}
+
+impl AsRef<RegistryErrorKind> for RegistryErrorKind {
+    fn as_ref(&self) -> &RegistryErrorKind {
+        self
+    }
+}
+
 /// What went wrong, by what the caller can do about it. No text holds a secret.
 #[derive(Debug, thiserror::Error)]
 pub enum RegistryErrorKind {

@@ -17,6 +17,7 @@
 
 mod auth;
 mod client;
+mod crate_index;
 mod credentials;
 mod error;
 mod headers;
@@ -34,6 +35,7 @@ use std::sync::OnceLock;
 use tokio::runtime::{Builder, Runtime};
 
 pub use client::Client;
+pub use crate_index::{CRATES_IO, CrateIndex};
 pub use credentials::{CredentialsError, Found, Login, LoginKind, Logins, parse_logins};
 pub use error::{RegistryError, RegistryErrorKind, SetupError, if_found};
 pub use headers::{Challenge, parse_challenges, parse_next_link, parse_retry_after};

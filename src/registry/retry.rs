@@ -53,16 +53,23 @@ enum Again {
     After(Option<Duration>),
 }
 
-impl<R: Registry> Retry<R> {
+impl<R> Retry<R> {
     /// Asks `inner`, again where that may help.
     pub fn new(inner: R, policy: RetryPolicy) -> Self {
         let random = policy.seed.map_or_else(Rng::new, Rng::with_seed);
         Self { inner, policy, random: Mutex::new(random) }
     }
 
-    async fn repeat<T, F>(&self, ask: impl Fn() -> F) -> Result<T, RegistryError>
+    /// Who is asked.
+    pub(super) fn inner(&self) -> &R {
+        &self.inner
+    }
+
+    /// Asks a question, again where that may help.
+    pub(super) async fn repeat<T, E, F>(&self, ask: impl Fn() -> F) -> Result<T, E>
     where
-        F: Future<Output = Result<T, RegistryError>>,
+        E: AsRef<RegistryErrorKind>,
+        F: Future<Output = Result<T, E>>,
     {
         let mut contradictions = 0;
         let mut attempt = 1;
@@ -72,7 +79,7 @@ impl<R: Registry> Retry<R> {
                 Err(error) if attempt >= self.policy.attempts => return Err(error),
                 Err(error) => error,
             };
-            let asked = match again(&error.kind) {
+            let asked = match again(error.as_ref()) {
                 Again::Never => return Err(error),
                 Again::Once if contradictions > 0 => return Err(error),
                 Again::Once => {

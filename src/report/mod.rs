@@ -2,6 +2,7 @@
 
 pub mod cascade;
 pub mod catalog;
+pub mod crates;
 pub mod diagnostics;
 pub mod drawing;
 pub mod explanation;

@@ -1,12 +1,14 @@
 //! One revision of a catalog, evaluated: layers, graph, lock, fingerprints. What `cascade` compares two of.
 
 mod bases;
+mod cooked;
 mod probes;
 mod recipe;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, OnceLock};
 
+pub use cooked::cook;
 pub use probes::Probes;
 pub use recipe::Recipe;
 

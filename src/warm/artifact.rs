@@ -25,6 +25,8 @@ const OCI_MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 const MAX_BLOB: u64 = 512 << 20;
 /// How many units are packed and sent at a time, at most.
 const SENT_AT_ONCE: usize = 4;
+/// How many artifacts are read to know what is there.
+const MOST_KNOWN: usize = 16;
 /// The unit's place in a target folder.
 const UNIT: &str = "dev.lamina.unit";
 /// The digest of what its dependents were made with.
@@ -128,6 +130,24 @@ pub async fn read(
     Ok(Some(Artifact { at: at.clone(), manifest, entries: entries.collect::<Result<_, _>>()? }))
 }
 
+/// The blobs that a repository has for certain: those which artifacts name whose tags begin with this. Not all are read,
+/// and none that can't be: what is not known is looked for one by one.
+pub async fn known(registry: &impl Registry, at: &ImageRef, prefix: &str) -> BTreeSet<Digest> {
+    let mut tags = registry.tags(at).await.unwrap_or_default();
+    tags.retain(|tag| tag.starts_with(prefix));
+    tags.sort();
+    let nobody = Arc::new(Manifest {
+        version: Manifest::VERSION,
+        layer: String::new(),
+        environment: Environment::default(),
+        cooks: Vec::new(),
+    });
+    let named = tags.iter().take(MOST_KNOWN).filter_map(|tag| at.with_tag(tag).ok());
+    let reads = named.map(async |at| read(registry, &at, Some(Arc::clone(&nobody))).await.ok().flatten());
+    let artifacts = futures_util::future::join_all(reads).await;
+    artifacts.into_iter().flatten().flat_map(|artifact| artifact.entries.into_values()).map(|it| it.digest).collect()
+}
+
 /// The archive of a unit. Its bytes are those of the digest.
 ///
 /// # Errors
@@ -205,7 +225,8 @@ fn places<'f>(manifest: &Manifest, folders: &'f [PathBuf]) -> BTreeMap<Place, &'
     for (cook, folder) in manifest.cooks.iter().zip(folders) {
         for (unit, shareable) in cook.graph.units.iter().zip(cook.graph.shareable()) {
             // Of these, cargo gives some files names without digits.
-            let has_digits = unit.crate_types.iter().all(|kind| ["lib", "rlib", "proc-macro", "bin"].contains(&&**kind));
+            let has_digits =
+                unit.crate_types.iter().all(|kind| ["lib", "rlib", "proc-macro", "bin"].contains(&&**kind));
             if let (true, true, Some(place)) = (shareable, has_digits, Place::of(&cook.graph, unit)) {
                 places.entry(place).or_insert(folder.as_path());
             }

@@ -165,8 +165,7 @@ pub fn choose(
                 Err(miss) => drop(why.get_or_insert(miss)),
             }
         }
-        verdicts[at] =
-            verdict.unwrap_or_else(|| Verdict::Miss(why.unwrap_or_else(|| names.nearest(graph, unit))));
+        verdicts[at] = verdict.unwrap_or_else(|| Verdict::Miss(why.unwrap_or_else(|| names.nearest(graph, unit))));
     }
     verdicts
 }
@@ -231,7 +230,9 @@ fn usable<'a>(
             // A program that was run leaves nothing of itself in what depends on the run.
             _ if graph.units[below].kind == Kind::BuildScript => true,
             Verdict::Take(take) => offered(below) == Some(&take.entry.content),
-            Verdict::There(place) => offered(below).is_some_and(|content| folder.content(place).as_ref() == Some(content)),
+            Verdict::There(place) => {
+                offered(below).is_some_and(|content| folder.content(place).as_ref() == Some(content))
+            }
         };
         if !is_same {
             return Err(Miss::Differs(name()));
@@ -262,7 +263,9 @@ impl<'a> Names<'a> {
         let missed = of_kind.map(|(theirs, other)| {
             let package = theirs.package(other);
             match () {
-                () if package.version != *version || package.source != *source => Miss::Version(package.version.clone()),
+                () if package.version != *version || package.source != *source => {
+                    Miss::Version(package.version.clone())
+                }
                 () if other.features != unit.features => Miss::Features,
                 () if theirs.profile(other) != graph.profile(unit) || other.platform != unit.platform => Miss::Profile,
                 () => Miss::Dependencies,

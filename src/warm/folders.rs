@@ -26,27 +26,34 @@ pub fn folders(graph: &UnitGraph, verdicts: &[Verdict], target: &Path) -> Vec<Op
         let name = verdict.folder.rsplit_once('-').map_or("", |(name, _)| name);
         by_area.entry((&verdict.area, name)).or_default().push(verdict);
     }
-    let mut candidates: Vec<Vec<Candidate<'_>>> = graph.units.iter().map(|unit| {
-        let package = graph.package(unit);
-        let area = area(graph, unit);
-        let known = by_area.get(&(area.as_str(), package.name.as_str())).map(Vec::as_slice).unwrap_or_default();
-        let of_kind = known.iter().filter(|verdict| {
-            verdict.version == package.version && verdict.file.starts_with(prefix(unit.kind))
-        });
-        let candidate = |verdict: &&&'_ Verdict| {
-            let place: Place = format!("{}/{}", verdict.area, verdict.folder).parse().ok()?;
-            let record = record(&place.within(target, ".fingerprint")).ok()?;
-            let features = record.features.as_ref().is_none_or(|features| *features == unit.features);
-            (features || unit.kind == Kind::BuildScriptRun).then_some((place, record))
-        };
-        let of_kind: Vec<_> = of_kind.filter_map(|verdict| Some((verdict, candidate(&verdict)?))).collect();
-        of_kind.into_iter().map(|(verdict, (_, record))| Candidate { folder: &verdict.folder, record }).collect()
-    }).collect();
+    let mut candidates: Vec<Vec<Candidate<'_>>> = graph
+        .units
+        .iter()
+        .map(|unit| {
+            let package = graph.package(unit);
+            let area = area(graph, unit);
+            let known = by_area.get(&(area.as_str(), package.name.as_str())).map(Vec::as_slice).unwrap_or_default();
+            let of_kind = known
+                .iter()
+                .filter(|verdict| verdict.version == package.version && verdict.file.starts_with(prefix(unit.kind)));
+            let candidate = |verdict: &&&'_ Verdict| {
+                let place: Place = format!("{}/{}", verdict.area, verdict.folder).parse().ok()?;
+                let record = record(&place.within(target, ".fingerprint")).ok()?;
+                let features = record.features.as_ref().is_none_or(|features| *features == unit.features);
+                (features || unit.kind == Kind::BuildScriptRun).then_some((place, record))
+            };
+            let of_kind: Vec<_> = of_kind.filter_map(|verdict| Some((verdict, candidate(&verdict)?))).collect();
+            of_kind.into_iter().map(|(verdict, (_, record))| Candidate { folder: &verdict.folder, record }).collect()
+        })
+        .collect();
     settle(graph, &mut candidates);
-    candidates.into_iter().map(|candidates| match &candidates[..] {
-        [only] => Some(only.folder.to_owned()),
-        _ => None,
-    }).collect()
+    candidates
+        .into_iter()
+        .map(|candidates| match &candidates[..] {
+            [only] => Some(only.folder.to_owned()),
+            _ => None,
+        })
+        .collect()
 }
 
 /// Leaves those that fit their neighbours, until nothing changes.
@@ -55,11 +62,15 @@ fn settle(graph: &UnitGraph, candidates: &mut [Vec<Candidate<'_>>]) {
         let before: usize = candidates.iter().map(Vec::len).sum();
         for (at, unit) in graph.units.iter().enumerate() {
             // A unit was made with one of each below it.
-            let below: Vec<Vec<u64>> = unit.dependencies.iter()
+            let below: Vec<Vec<u64>> = unit
+                .dependencies
+                .iter()
                 .map(|&below| candidates[below].iter().map(|candidate| candidate.record.hash).collect())
                 .collect();
             let fits = |record: &Record| {
-                below.iter().all(|hashes| hashes.is_empty() || hashes.iter().any(|hash| record.dependencies.contains(hash)))
+                below
+                    .iter()
+                    .all(|hashes| hashes.is_empty() || hashes.iter().any(|hash| record.dependencies.contains(hash)))
             };
             if candidates[at].len() > 1 {
                 candidates[at].retain(|candidate| fits(&candidate.record));

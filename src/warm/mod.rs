@@ -17,14 +17,14 @@ mod refs;
 mod target;
 mod unpack;
 
-pub use artifact::{Artifact, Entry, Published, publish, read};
+pub use artifact::{Artifact, Entry, Published, known, publish, read};
 pub use choose::{Contents, Miss, Offer, Take, Verdict, Wanted, choose, rank};
 pub use export::{Exported, export};
 pub use files::{UnitError, unit_bytes, watched};
 pub use folders::{area, folders};
 pub use pack::{Packed, hidden, pack};
 pub use place::{Place, PlaceError};
-pub use pull::{Warmed, pull};
+pub use pull::{Warmed, nothing, pull};
 pub use refs::{of_layer, of_project};
 pub use target::{Settled, Staged, Target, TargetError, moment, stage};
 pub use unpack::{UnpackError, unpack};

@@ -82,7 +82,11 @@ const DIGITS: usize = 16;
 
 /// A part of a path that names something in its folder and nothing else.
 fn is_plain(part: &str) -> bool {
-    !part.is_empty() && part != "." && part != ".." && !part.contains(['/', '\\']) && !part.chars().any(char::is_control)
+    !part.is_empty()
+        && part != "."
+        && part != ".."
+        && !part.contains(['/', '\\'])
+        && !part.chars().any(char::is_control)
 }
 
 /// The folder of a target: the triple, or the name of the file that describes it.
@@ -120,7 +124,9 @@ impl FromStr for Place {
             return Err(error());
         }
         match [triple.unwrap_or("host"), profile, folder].into_iter().all(is_name) {
-            true => Ok(Self { triple: triple.map(str::to_owned), profile: profile.to_owned(), folder: folder.to_owned() }),
+            true => {
+                Ok(Self { triple: triple.map(str::to_owned), profile: profile.to_owned(), folder: folder.to_owned() })
+            }
             false => Err(error()),
         }
     }

@@ -99,6 +99,21 @@ pub async fn pull(
     Warmed { verdicts: verdicts.into_inner(), received, stopped: stopped.into_inner() }
 }
 
+/// What becomes of a project's units where nothing is offered: nobody needs to look into its target folder.
+pub fn nothing(wanted: Wanted<'_>, offers: &[Offer]) -> Warmed {
+    struct Nowhere;
+    impl Contents for Nowhere {
+        fn has(&self, _: &Place) -> bool {
+            false
+        }
+
+        fn content(&self, _: &Place) -> Option<Digest> {
+            None
+        }
+    }
+    Warmed { verdicts: choose(wanted, offers, &Nowhere, &|_| None), received: 0, stopped: None }
+}
+
 /// A target folder, each unit of which is looked at once.
 struct Seen<'t> {
     target: &'t Target,
@@ -126,12 +141,7 @@ enum Failure {
     Archive(String),
 }
 
-async fn fetch(
-    registry: &impl Registry,
-    offers: &[Offer],
-    target: &Target,
-    take: &Take,
-) -> Result<Staged, Failure> {
+async fn fetch(registry: &impl Registry, offers: &[Offer], target: &Target, take: &Take) -> Result<Staged, Failure> {
     let at = &offers[take.offer].artifact.at;
     let blob = artifact::blob(registry, at, &take.entry).await.map_err(Failure::Registry)?;
     let (folder, place, bytes) = (target.staging(&take.place), take.place.clone(), take.entry.bytes);

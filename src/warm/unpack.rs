@@ -115,6 +115,12 @@ pub fn unpack(blob: &[u8], bytes: u64, place: &Place, into: &Path) -> Result<(),
             return Err(UnpackError::Malformed("it is broken off".to_owned()));
         }
     }
+    // What comes behind the end is of no use; but the sizes must agree, and the compressed form be whole.
+    let mut rest = archive.into_inner();
+    io::copy(&mut rest, &mut io::sink()).map_err(read_error)?;
+    if rest.left > 0 {
+        return Err(UnpackError::Malformed("it has fewer bytes than it should".to_owned()));
+    }
     match record(&into.join(".fingerprint").join(place.folder())) {
         Ok(_) => Ok(()),
         Err(_) => Err(UnpackError::Incomplete),

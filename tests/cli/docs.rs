@@ -8,7 +8,7 @@ use lamina::diag::Code;
 
 use crate::workshop::{RUST, Workshop};
 
-const COMMANDS: [&str; 24] = [
+const COMMANDS: [&str; 25] = [
     "cascade",
     "why",
     "plan",
@@ -16,6 +16,7 @@ const COMMANDS: [&str; 24] = [
     "validate",
     "verify",
     "warm",
+    "crates",
     "explain",
     "lock",
     "outdated",

@@ -2,12 +2,14 @@
 //! A file per subject, one binary for all, so that it is linked once.
 
 mod adr;
+mod build_graph;
 mod built;
 mod cache;
 mod cascade;
 mod completions;
 mod confinement;
 mod cook;
+mod crates;
 mod docs;
 mod engine;
 mod floors;

@@ -92,6 +92,7 @@ fn whole_workflow() -> raw::Workflow {
         cooked: Some(raw::Cooked {
             path: text(),
             profiles: vec![text()],
+            calls: vec![vec![text()]],
             target_dir: text(),
             units: Some(text()),
             ceilings: Some(raw::Ceilings {
@@ -184,7 +185,7 @@ fn every_field_that_lamina_reads_is_known_to_the_schema() {
          tools_provided = [{ name = \"t\", probe = [\"t\"], version = \"1\" }],
          artifact_paths = [{ path = \"/a\", description = \"d\" }],
          cooked = {
-           path = \".\", profiles = [\"release:lto=thin\", \"dev\"], target_dir = \"/t\", units = \"/u\",
+           path = \".\", profiles = [\"release:lto=thin\", \"dev\"], calls = [[\"--locked\"]], target_dir = \"/t\", units = \"/u\",
            ceilings = {
              packages = 1, units = 1, duplicates = 1, second_time = 0, cpu_s = 1, bytes = 1, cone.libc = 1,
            },

@@ -313,6 +313,9 @@ fixtures! {
         shop.layer_with("broken", "base", "class = 'source-dep,\ncooked = {},");
         cooked(shop, "broken");
         shop.append("layers/broken/Cargo.lock", "[[package]]\n");
+        shop.layer_with("fewer", "base", "class = 'source-dep,\ncooked = {},");
+        cooked(shop, "fewer");
+        shop.replace("layers/fewer/Cargo.toml", "itoa = \"1\"\n", "");
     };
     cooked_profiles [Contract] |shop| {
         for (name, profiles) in [("none", ""), ("word", r#""release thin""#), ("key", r#""release:fast=yes""#), ("value", r#""release:lto=""#)] {
@@ -325,6 +328,48 @@ fixtures! {
         shop.layer_with("twice", "base", "class = 'source-dep,\ncooked.profiles = [\"release:lto=thin,lto=off\"],");
         shop.layer_with("own", "base", "class = 'source-dep,\ncooked = {},\nbuild.args.COOK_PROFILES = \"dev\",");
         ["again", "twice", "own"].iter().for_each(|name| cooked(shop, name));
+    };
+    build_graph_keeps_its_ceilings [] |shop| {
+        shop.layer_with("part", "base", "class = 'source-dep,\ncooked.ceilings = { packages = 1, units = 1, duplicates = 0, cone.itoa = 1 },");
+        cooked(shop, "part");
+        units(shop, "part", "  itoa 1.0.15 lib target direct\n");
+    };
+    build_graph [BuildGraph] |shop| {
+        for name in ["missing", "stale", "moved", "broken", "calls"] {
+            let fields = match name {
+                "missing" => "class = 'source-dep,\ncooked.ceilings.packages = 1,",
+                "calls" => "class = 'source-dep,\ncooked.calls = [[\"--features\", \"x\"]],",
+                _ => "class = 'source-dep,\ncooked = {},",
+            };
+            shop.layer_with(name, "base", fields);
+            cooked(shop, name);
+        }
+        units(shop, "stale", "  itoa 1.0.14 lib target direct\n  ryu 1.0.0 lib target\n");
+        shop.append("layers/stale/Cargo.lock", "\n[[package]]\nname = \"new\"\nversion = \"1.0.0\"\n");
+        units(shop, "moved", "  itoa 1.0.15 lib target direct\n");
+        shop.append("layers/moved/Cargo.toml", "\n[features]\ndefault = []\n");
+        units(shop, "broken", "  itoa 1.0.15 lib target direct > ryu\n");
+    };
+    ceiling [Ceiling] |shop| {
+        shop.layer_with("grown", "base", "class = 'source-dep,\ncooked.ceilings = { packages = 1, units = 1, duplicates = 0, cone = { itoa = 1, nothing = 1 } },");
+        shop.layer_with("lowered", "base", "class = 'source-dep,\ncooked.ceilings = { packages = 0, cpu_s = 1, bytes = 10 },");
+        ["grown", "lowered"].into_iter().for_each(|name| cooked(shop, name));
+        units(
+            shop,
+            "grown",
+            "+ itoa 0.4.8 lib target\n  itoa 1.0.15 lib target direct\n  ryu 1.0.0 lib target direct > +itoa@0.4.8\n",
+        );
+        units(shop, "lowered", "  itoa 1.0.15 lib target direct\n");
+        shop.replace("layers/lowered/units.snap", "\ncook", "\nmeasured cpu_ms 1001 bytes 11\n\ncook");
+    };
+    second_time [SecondTime] |shop| {
+        let fields = "class = 'source-dep,\ncooked.ceilings.second_time = 0,";
+        shop.layer_with("below", "base", "class = 'source-dep,\ncooked = {},").layer_with("above", "below", fields);
+        shop.layer_with("alone", "base", fields);
+        ["below", "above", "alone"].into_iter().for_each(|name| cooked(shop, name));
+        units(shop, "below", "  itoa 1.0.15 lib target direct\n");
+        units(shop, "above", "  itoa 1.0.15 lib target direct [no-panic]\n  ryu 1.0.0 lib target direct\n");
+        units(shop, "alone", "  itoa 1.0.15 lib target direct\n");
     };
     cooked_ceilings [Contract UnknownField] |shop| {
         shop.layer_with("part", "base", "class = 'source-dep,\ncooked.ceilings.units = 1.5,");
@@ -408,6 +453,16 @@ fn real_adrs(shop: &Workshop) {
         let text = std::fs::read_to_string(adr.path()).unwrap();
         shop.file(&format!("adrs/{}", adr.file_name().to_str().unwrap()), &text);
     }
+}
+
+/// A build-graph snapshot of a layer's cooked set, of the files as they are.
+fn units(shop: &Workshop, name: &str, units: &str) {
+    let files = ["Cargo.toml", "Cargo.lock"].map(|file| (file.to_owned(), shop.read(&format!("layers/{name}/{file}"))));
+    let cooks = vec!["release".to_owned()];
+    let inputs = lamina::crates::Inputs { files: files.into(), targets: Vec::new(), cooks };
+    let digest = inputs.digest().unwrap();
+    let text = format!("version 1\ninputs {digest}\nhost x86_64-unknown-linux-gnu\n\ncook release\n{units}");
+    shop.file(&format!("layers/{name}/units.snap"), &text);
 }
 
 /// A cooked set as cargo writes it.

@@ -2,6 +2,7 @@
 
 mod compare;
 mod config;
+mod errors;
 mod laboratory;
 mod laws;
 mod real;

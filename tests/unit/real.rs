@@ -32,6 +32,9 @@ const PLAIN: &[(&str, &str)] = &[
     ("CARGO_PROFILE_RELEASE_DEBUG", "0"),
 ];
 
+/// A name, variables, and what is built.
+type Variant<'a> = (&'a str, Vec<(&'a str, &'a str)>, BuildOptions);
+
 /// The folder of a package as it was published, with its lock.
 fn project(name: &str, version: &str) -> PathBuf {
     let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("real");
@@ -56,7 +59,7 @@ fn real_projects_agree_with_cargo_in_every_profile() {
     let lto = |value| [PLAIN, &[("CARGO_PROFILE_RELEASE_LTO", value)]].concat();
     let target = Some("x86_64-unknown-linux-gnu".to_owned());
     let release = BuildOptions::default;
-    let variants: &[(&str, Vec<(&str, &str)>, BuildOptions)] = &[
+    let variants: &[Variant] = &[
         ("as-is", vec![], release()),
         ("plain", PLAIN.to_vec(), release()),
         ("thin", lto("thin"), release()),

@@ -9,8 +9,10 @@ use tempfile::TempDir;
 
 use crate::laboratory::environment;
 
-/// `[package]` of a crate, what follows it, and its files.
-const CRATES: &[(&str, &str, &str, &[(&str, &str)])] = &[
+/// A crate's name and version, what follows on them in its Cargo.toml, and its files.
+type Crate = (&'static str, &'static str, &'static str, &'static [(&'static str, &'static str)]);
+
+const CRATES: &[Crate] = &[
     ("leaf", "1.0.0", "[features]\ndefault = ['a']\na = []\nb = []\n", &[("src/lib.rs", "pub fn leaf() {}")]),
     ("leaf", "1.1.0", "[features]\ndefault = ['a']\na = []\nb = []\n", &[("src/lib.rs", "pub fn leaf() {}")]),
     (

@@ -192,7 +192,9 @@ fn what_others_could_not_use_is_not_packed() {
     for outside in ["/usr/include/ssl.h", "../../x", "/usr/local/cargo/../../etc/x"] {
         assert!(matches!(looks(outside), Err(UnitError::Outside(path)) if path == outside));
     }
-    let watched = record("{\"RerunIfEnvChanged\":{\"var\":\"CC\",\"val\":\"gcc\"}},{\"RerunIfEnvChanged\":{\"var\":\"AR\",\"val\":null}}");
+    let watched = record(
+        "{\"RerunIfEnvChanged\":{\"var\":\"CC\",\"val\":\"gcc\"}},{\"RerunIfEnvChanged\":{\"var\":\"AR\",\"val\":null}}",
+    );
     let watched = watched.unwrap();
     assert_eq!(watched["AR"], None);
     assert_eq!(watched["CC"], Some(lamina::warm::hidden("gcc")));

@@ -22,9 +22,9 @@ fn entry(content: char) -> Entry {
 
 /// An offer of both units, with these contents; without one, it can't be had.
 fn offer(lower: Option<char>, upper: Option<char>) -> Offer {
-    let entries = [(LOWER, lower), (UPPER, upper)].into_iter().filter_map(|(folder, content)| {
-        Some((place(&format!("release/{folder}")), entry(content?)))
-    });
+    let entries = [(LOWER, lower), (UPPER, upper)]
+        .into_iter()
+        .filter_map(|(folder, content)| Some((place(&format!("release/{folder}")), entry(content?))));
     let manifest = Arc::new(manifest(graph([LOWER, UPPER])));
     let artifact = Artifact { at: "localhost/units:a".parse().unwrap(), manifest, entries: entries.collect() };
     Offer { artifact, obstacles: Vec::new() }
@@ -53,10 +53,9 @@ fn decide(project: &UnitGraph, offers: &[Offer], folder: &Folder) -> [String; 2]
         Verdict::Own => "own".to_owned(),
         Verdict::There(_) => "there".to_owned(),
         Verdict::Take(take) => take.offer.to_string(),
-        Verdict::Miss(Miss::Below(name) | Miss::Differs(name) | Miss::Variable(name) | Miss::Version(name)) => {
-            let Verdict::Miss(miss) = verdict else { unreachable!() };
-            format!("{} {name}", miss.code())
-        }
+        Verdict::Miss(
+            miss @ (Miss::Below(name) | Miss::Differs(name) | Miss::Variable(name) | Miss::Version(name)),
+        ) => format!("{} {name}", miss.code()),
         Verdict::Miss(miss) => miss.code().to_owned(),
     };
     [said(&verdicts[0]), said(&verdicts[1])]
@@ -110,7 +109,11 @@ fn environments_and_variables_count() {
     // For the host, no flags count where a target is named.
     other.obstacles = vec![obstacle(Hindrance::OtherRustflags, Leaves::HostUnits)];
     assert_eq!(decide(&project(), &[other], &nothing), ["0", "0"]);
-    for (value, said) in [(Some("gcc"), ["0", "0"]), (Some("clang"), ["variable CC", "below lower"]), (None, ["variable CC", "below lower"])] {
+    for (value, said) in [
+        (Some("gcc"), ["0", "0"]),
+        (Some("clang"), ["variable CC", "below lower"]),
+        (None, ["variable CC", "below lower"]),
+    ] {
         let mut offer = offer(Some('a'), Some('b'));
         let lower = offer.artifact.entries.get_mut(&place(&format!("release/{LOWER}"))).unwrap();
         lower.watched.insert("CC".to_owned(), value.map(hidden));
@@ -132,7 +135,9 @@ fn what_nobody_has_is_compared_with_what_is_nearest() {
     assert_eq!(changed(&|graph| graph.packages[1].name = "another".to_owned()), ["0", "crate"]);
     assert_eq!(changed(&|graph| graph.packages[0].source = None), ["own", "own"]);
     let profile = |graph: &mut UnitGraph| {
-        graph.profiles.push(Profile { folder: "release".to_owned(), settings: [("lto".to_owned(), "true".to_owned())].into() });
+        graph
+            .profiles
+            .push(Profile { folder: "release".to_owned(), settings: [("lto".to_owned(), "true".to_owned())].into() });
         graph.units[1].profile = 1;
     };
     assert_eq!(changed(&profile)[1], "profile");

@@ -41,16 +41,21 @@ impl Stock {
             (place, packed)
         });
         let config = serde_json::to_vec(&manifest(graph([LOWER, UPPER]))).unwrap();
-        let layers: Vec<_> = units.iter().map(|(place, packed)| json!({
-            "mediaType": "application/vnd.lamina.unit.v1.tar+zstd",
-            "digest": sha256(&packed.blob),
-            "size": packed.blob.len(),
-            "annotations": {
-                "dev.lamina.unit": place.to_string(),
-                "dev.lamina.content": packed.content,
-                "dev.lamina.bytes": packed.bytes.to_string(),
-            },
-        })).collect();
+        let layers: Vec<_> = units
+            .iter()
+            .map(|(place, packed)| {
+                json!({
+                    "mediaType": "application/vnd.lamina.unit.v1.tar+zstd",
+                    "digest": sha256(&packed.blob),
+                    "size": packed.blob.len(),
+                    "annotations": {
+                        "dev.lamina.unit": place.to_string(),
+                        "dev.lamina.content": packed.content,
+                        "dev.lamina.bytes": packed.bytes.to_string(),
+                    },
+                })
+            })
+            .collect();
         let manifest = json!({
             "schemaVersion": 2,
             "mediaType": "application/vnd.oci.image.manifest.v1+json",
@@ -74,7 +79,11 @@ impl Stock {
         }
         Server::start(move |seen, _| match known.get(&seen.target) {
             Some(bytes) => {
-                let kind = if seen.target.contains("/manifests/") { "application/vnd.oci.image.manifest.v1+json" } else { "application/octet-stream" };
+                let kind = if seen.target.contains("/manifests/") {
+                    "application/vnd.oci.image.manifest.v1+json"
+                } else {
+                    "application/octet-stream"
+                };
                 fault(&seen.target, Reply::new(200, bytes.clone()).header("Content-Type", kind))
             }
             None => Reply::new(404, ""),
@@ -91,10 +100,20 @@ fn project() -> UnitGraph {
 /// Warms an empty target folder from a server; returns what became of it, and the folder.
 fn warm(server: &Server) -> (Warmed, TempDir) {
     let temp = TempDir::new().unwrap();
+    (warm_into(&temp, server), temp)
+}
+
+/// Warms the target folder in a folder.
+fn warm_into(temp: &TempDir, server: &Server) -> Warmed {
     let options = Options {
         plain_http: [server.host.clone()].into(),
         timeout: Duration::from_secs(5),
-        retry: RetryPolicy { attempts: 2, first_wait: Duration::from_millis(1), longest_wait: Duration::from_millis(2), seed: Some(1) },
+        retry: RetryPolicy {
+            attempts: 2,
+            first_wait: Duration::from_millis(1),
+            longest_wait: Duration::from_millis(2),
+            seed: Some(1),
+        },
         ..Options::default()
     };
     let registries = registry::open(&options).unwrap();
@@ -108,14 +127,16 @@ fn warm(server: &Server) -> (Warmed, TempDir) {
         let offers = [Offer { artifact, obstacles: Vec::new() }];
         pull(&registries, wanted, &offers, &target, &|_| None, 4).await
     });
-    (warmed.unwrap(), temp)
+    warmed.unwrap()
 }
 
 fn misses(warmed: &Warmed) -> [Option<&Miss>; 2] {
-    let miss = |verdict| match verdict {
-        &Verdict::Miss(ref miss) => Some(miss),
-        _ => None,
-    };
+    fn miss(verdict: &Verdict) -> Option<&Miss> {
+        match verdict {
+            Verdict::Miss(miss) => Some(miss),
+            _ => None,
+        }
+    }
     [miss(&warmed.verdicts[0]), miss(&warmed.verdicts[1])]
 }
 
@@ -153,9 +174,9 @@ fn a_unit_that_can_not_be_had_is_a_miss_with_all_that_needs_it() {
         assert!(matches!(lower, Some(Miss::Failed(why)) if why.contains(said)), "{said}: {lower:?}");
         assert_eq!(upper, Some(&Miss::Below("lower".to_owned())), "{said}");
         assert_eq!(warmed.stopped.is_some(), stops, "{said}");
-        let files = tree(&temp.path().join("target/release")).into_iter().filter(|(path, content, _)| {
-            content.is_some() && !path.ends_with(".cargo-lock")
-        });
+        let files = tree(&temp.path().join("target/release"))
+            .into_iter()
+            .filter(|(path, content, _)| content.is_some() && !path.ends_with(".cargo-lock"));
         assert_eq!(files.count(), 0, "{said}");
     }
 }
@@ -164,14 +185,17 @@ fn a_unit_that_can_not_be_had_is_a_miss_with_all_that_needs_it() {
 fn what_is_there_when_a_registry_ends_is_whole() {
     let stock = Stock::new();
     let upper = stock.digest(1);
-    let (warmed, temp) = warm(&stock.serve(move |target, reply| if target.ends_with(&upper) { reply.cut(1) } else { reply }));
+    let (warmed, temp) =
+        warm(&stock.serve(move |target, reply| if target.ends_with(&upper) { reply.cut(1) } else { reply }));
     assert_eq!(misses(&warmed)[0], None);
     assert!(matches!(misses(&warmed)[1], Some(Miss::Failed(_))));
     let release = temp.path().join("target/release");
     assert!(release.join(".fingerprint").join(LOWER).is_dir());
     assert!(!release.join(".fingerprint").join(UPPER).exists());
     // The next time goes on where this one ended.
-    drop(warmed);
+    let warmed = warm_into(&temp, &stock.serve(|_, reply| reply));
+    assert!(matches!(&warmed.verdicts[..], [Verdict::There(_), Verdict::Take(_)]), "{:?}", warmed.verdicts);
+    assert!(release.join(".fingerprint").join(UPPER).is_dir());
 }
 
 #[test]

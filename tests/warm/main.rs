@@ -8,9 +8,9 @@ mod choices;
 mod faults;
 mod laws;
 mod place;
-mod story;
-mod units;
 #[path = "../registry/server.rs"]
 #[allow(dead_code)]
 mod server;
 mod shop;
+mod story;
+mod units;

@@ -68,7 +68,8 @@ fn what_a_killed_lamina_left_is_replaced() {
     assert_eq!(settle(&target, &packed("all of it")), Settled::Placed);
     drop(target);
     assert_eq!(fs::read_to_string(release.join("deps/libdemo-0123456789abcdef.rlib")).unwrap(), "all of it");
-    let times = tree(&release).into_iter().filter(|(path, content, _)| content.is_some() && !path.ends_with(".cargo-lock"));
+    let times =
+        tree(&release).into_iter().filter(|(path, content, _)| content.is_some() && !path.ends_with(".cargo-lock"));
     assert!(times.map(|(.., time)| time).all(|time| time == Duration::from_secs(1000)));
     assert!(!temp.path().join("target/.lamina/staged").exists());
     assert!(!temp.path().join("target/CACHEDIR.TAG").exists());

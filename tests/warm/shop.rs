@@ -36,7 +36,9 @@ impl Shop {
             Ok(host) => (host, None),
             Err(_) => {
                 let Some((host, process)) = (0..5).find_map(|_| start(temp.path())) else {
-                    eprintln!("{test} is skipped: LAMINA_LAB_REGISTRY names no registry, and docker-registry is not on PATH");
+                    eprintln!(
+                        "{test} is skipped: LAMINA_LAB_REGISTRY names no registry, and docker-registry is not on PATH"
+                    );
                     return None;
                 };
                 (host, Some(process))
@@ -99,7 +101,9 @@ impl Shop {
         command.current_dir(self.temp.path().join(folder));
         for (name, _) in std::env::vars_os() {
             let text = name.to_string_lossy();
-            let bends = ["LAMINA_", "CARGO_TARGET", "CARGO_BUILD", "CARGO_PROFILE", "CARGO_PKG"].iter().any(|start| text.starts_with(start));
+            let bends = ["LAMINA_", "CARGO_TARGET", "CARGO_BUILD", "CARGO_PROFILE", "CARGO_PKG"]
+                .iter()
+                .any(|start| text.starts_with(start));
             if bends || ["RUSTFLAGS", "CARGO_ENCODED_RUSTFLAGS", "CARGO_MANIFEST_DIR"].contains(&&*text) {
                 command.env_remove(&name);
             }
@@ -121,8 +125,11 @@ impl Shop {
     pub fn build(&self) -> BTreeSet<String> {
         let told = self.cargo(&["build", "--locked", "--message-format=json"]).expect("the project compiles");
         let messages = told.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
-        let artifacts = messages.filter(|message| message["reason"] == "compiler-artifact" && message["fresh"] == false);
-        artifacts.map(|artifact| artifact["target"]["name"].as_str().unwrap().to_owned() + "@" + package(&artifact)).collect()
+        let artifacts =
+            messages.filter(|message| message["reason"] == "compiler-artifact" && message["fresh"] == false);
+        artifacts
+            .map(|artifact| artifact["target"]["name"].as_str().unwrap().to_owned() + "@" + package(&artifact))
+            .collect()
     }
 
     /// `lamina warm` for the project; its answer.

@@ -33,6 +33,7 @@ fn what_was_published_is_found_again_and_compiled_by_nobody() {
     assert_eq!((answer["placed"].as_u64(), answer["there"].as_u64()), (Some(0), Some(0)));
     let needed = answer["units"].as_u64().unwrap();
     assert_eq!(answer["missed"].as_u64(), Some(needed));
+    assert!(!shop.target().exists());
     assert!(shop.build().len() > 8);
 
     let pushed = shop.warm(&["--push"]);
@@ -66,7 +67,8 @@ fn what_was_published_is_found_again_and_compiled_by_nobody() {
     let answer = shop.warm(&[]);
     let missed = in_state(&answer, "missed");
     assert_eq!(missed, names(&["anyhow", "serde", "serde_core"]), "{answer:#}");
-    let compiled: BTreeSet<String> = shop.build().iter().map(|unit| unit.split('@').nth(1).unwrap().to_owned()).collect();
+    let compiled: BTreeSet<String> =
+        shop.build().iter().map(|unit| unit.split('@').nth(1).unwrap().to_owned()).collect();
     assert_eq!(compiled, names(&["anyhow", "serde", "serde_core", "shop"]));
 }
 

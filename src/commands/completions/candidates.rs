@@ -52,6 +52,8 @@ enum Source {
 /// By the name of a value. A value that is not here has the candidates that clap knows: those of an enum, or none.
 const SOURCES: &[(&str, Source)] = &[
     ("LAYER", Source::Layers),
+    ("PARENT", Source::Layers),
+    ("CHILD", Source::Layers),
     ("CHECK", Source::Checks),
     ("CODE", Source::Codes),
     ("ID", Source::Decisions),
@@ -246,8 +248,11 @@ fn source(arg: &clap::Arg) -> Option<Source> {
 mod tests {
     use super::{SOURCES, source};
 
-    /// Values that nobody completes: numbers, an address, a digest, places of secrets.
-    const FREE: &[&str] = &["N", "MIB", "SECONDS", "URL", "SHA256", "FACTOR", "SECRET", "SSH", "NAME", "PROFILE", "FEATURES", "TRIPLE", "PACKAGE"];
+    /// Values that nobody completes: numbers, an address, a digest, places of secrets, crates.
+    const FREE: &[&str] = &[
+        "N", "MIB", "SECONDS", "URL", "SHA256", "FACTOR", "SECRET", "SSH", "NAME", "CRATE", "PROFILE", "FEATURES",
+        "TRIPLE", "PACKAGE",
+    ];
 
     fn check(command: &clap::Command) {
         for arg in command.get_arguments().filter(|arg| arg.get_action().takes_values()) {

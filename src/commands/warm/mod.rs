@@ -37,8 +37,6 @@ pub struct Args {
     /// The project's name for --push [default: that of its first package]
     #[arg(long, value_name = "NAME")]
     name: Option<String>,
-    #[command(flatten)]
-    build: BuildArgs,
     /// Publish the units of the target folder, after a `cargo build` with the same options
     #[arg(long, conflicts_with = "publish")]
     push: bool,
@@ -56,6 +54,8 @@ pub struct Args {
     format: Format,
     #[command(flatten)]
     engine: EngineArgs,
+    #[command(flatten)]
+    build: BuildArgs,
     #[command(flatten)]
     registry: RegistryArgs,
 }
@@ -139,7 +139,9 @@ fn target_dir(args: &Args, project: &Project) -> Result<PathBuf, CommandError> {
     }
     let usual = || named("CARGO_TARGET_DIR").or_else(|| named("CARGO_BUILD_TARGET_DIR"));
     let found = match &args.target_dir {
-        Some(folder) => return std::path::absolute(folder).map_err(|error| CommandError::failure(folder.display(), error)),
+        Some(folder) => {
+            return std::path::absolute(folder).map_err(|error| CommandError::failure(folder.display(), error));
+        }
         None => between.or_else(usual).or_else(|| configured("target-dir")),
     };
     // Relative ones begin where cargo runs, for configuration at the folder of its file: mostly the same.

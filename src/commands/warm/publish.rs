@@ -15,7 +15,7 @@ use crate::model::{ImageRef, LayerName};
 use crate::report::json;
 use crate::report::warm::{self as report, Sent};
 use crate::snapshot::Snapshot;
-use crate::warm::{Published, export, of_layer, publish};
+use crate::warm::{Published, export, known, of_layer, publish};
 
 pub fn run(context: &Context<'_>, args: &Args) -> Result<Exit, CommandError> {
     let snapshot = context.snapshot()?;
@@ -26,10 +26,8 @@ pub fn run(context: &Context<'_>, args: &Args) -> Result<Exit, CommandError> {
     for layer in layers {
         published.push((layer, one(context, args, &snapshot, &own, layer)?));
     }
-    let sent: Vec<Sent<'_>> = published
-        .iter()
-        .map(|(layer, (at, published))| Sent { name: layer.as_str(), at, published })
-        .collect();
+    let sent: Vec<Sent<'_>> =
+        published.iter().map(|(layer, (at, published))| Sent { name: layer.as_str(), at, published }).collect();
     context.ui.answer(&match args.format {
         Format::Text => report::sent(&sent, context.verbose()),
         Format::Json => json::answer(json::warm::WarmPush::new(&sent)),
@@ -64,11 +62,10 @@ fn one(
             let failed = CommandError::new(Exit::Build, format!("{layer} can't be read: {}", error.message));
             error.hints.iter().fold(failed, CommandError::hint)
         })?;
-        let annotations = BTreeMap::from([
-            ("dev.lamina.layer", layer.to_string()),
-            ("dev.lamina.image", image.digest.to_string()),
-        ]);
-        let published = publish(registry, &at, &manifest, &exported.folders, &BTreeSet::new(), &annotations).await;
+        let annotations =
+            BTreeMap::from([("dev.lamina.layer", layer.to_string()), ("dev.lamina.image", image.digest.to_string())]);
+        let known = known(registry, &at, &format!("{layer}-")).await;
+        let published = publish(registry, &at, &manifest, &exported.folders, &known, &annotations).await;
         let published = published.map_err(|error| images::failed(context, 1, &[&error]))?;
         Ok((at, published))
     })?

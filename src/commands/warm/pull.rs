@@ -18,7 +18,7 @@ use crate::report::json;
 use crate::report::warm::{self as report, Source};
 use crate::snapshot::Snapshot;
 use crate::unit::{Environment, Key, Manifest, UnitGraph, obstacles};
-use crate::warm::{Artifact, Offer, Target, Wanted, area, of_layer, of_project, pull, rank, read};
+use crate::warm::{Artifact, Offer, Target, Wanted, area, nothing, of_layer, of_project, pull, rank, read};
 
 pub fn run(context: &Context<'_>, args: &Args) -> Result<Exit, CommandError> {
     let snapshot = context.snapshot()?;
@@ -39,6 +39,9 @@ pub fn run(context: &Context<'_>, args: &Args) -> Result<Exit, CommandError> {
         let environment = full_environment(&project, options.target.as_deref(), &found)?;
         let mut offers: Vec<Offer> = found.into_iter().map(|artifact| offer(&graph, &environment, artifact)).collect();
         rank(wanted, &mut offers);
+        if offers.iter().all(|offer| offer.artifact.entries.is_empty()) {
+            return Ok((nothing(wanted, &offers), sources, offers, errors));
+        }
         let profiles: BTreeSet<PathBuf> = areas(&graph);
         let target = Target::open(&folder, &profiles, &mut |lock| {
             context.ui.remark(&format!("waiting for {}: cargo or another lamina is at work", lock.display()));
@@ -145,11 +148,7 @@ fn offer(graph: &UnitGraph, environment: &Environment, artifact: Artifact) -> Of
 }
 
 /// The environment of a build here, with all variables that any unit watches.
-fn full_environment(
-    project: &Project,
-    target: Option<&str>,
-    found: &[Artifact],
-) -> Result<Environment, CommandError> {
+fn full_environment(project: &Project, target: Option<&str>, found: &[Artifact]) -> Result<Environment, CommandError> {
     let mut names = BTreeSet::new();
     for artifact in found {
         names.extend(artifact.manifest.environment.variables.keys());

@@ -14,7 +14,7 @@ use crate::host::clock;
 use crate::report::json;
 use crate::report::warm::{self as report, Sent};
 use crate::unit::{Cook, Environment, Manifest, Output, UnitGraph};
-use crate::warm::{Place, folders, of_project, publish, read, unit_bytes, watched};
+use crate::warm::{Place, folders, known, of_project, publish, unit_bytes, watched};
 
 pub fn run(context: &Context<'_>, args: &Args) -> Result<Exit, CommandError> {
     let snapshot = context.snapshot()?;
@@ -52,9 +52,7 @@ pub fn run(context: &Context<'_>, args: &Args) -> Result<Exit, CommandError> {
         ("dev.lamina.project", manifest.layer.clone()),
     ]);
     let answer = context.ask(&args.registry, &snapshot, async |registry| {
-        // What an artifact names that is there, is there.
-        let known = read(registry, &at, None).await.ok().flatten();
-        let known = known.iter().flat_map(|known| known.entries.values()).map(|entry| entry.digest.clone()).collect();
+        let known = known(registry, &at, &format!("project-{}-", manifest.layer)).await;
         publish(registry, &at, &manifest, &[target.clone()], &known, &annotations).await
     })?;
     let published = answer.map_err(|error| images::failed(context, 1, &[&error]))?;

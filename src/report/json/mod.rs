@@ -7,6 +7,7 @@
 pub mod build;
 pub mod cascade;
 mod change;
+pub mod crates;
 pub mod decisions;
 pub mod findings;
 pub mod graph;

@@ -8,6 +8,7 @@ use serde_json::{Map, Value, json};
 
 use super::build::{Build, Report, ReportList};
 use super::cascade::Cascade;
+use super::crates::{CratesAlign, CratesCone, CratesDiff, CratesOutdated, CratesSnapshot};
 use super::decisions::{Adrs, Axioms};
 use super::findings::{Explain, Validate, ValidateExplain, ValidateList};
 use super::graph::Graph;
@@ -31,6 +32,11 @@ pub static SHAPES: &[Shape] = &[
     Shape::of::<Build<'_>>(),
     Shape::of::<Cascade<'_>>(),
     Shape::foreign::<Matrices>("cascade-github-matrix"),
+    Shape::of::<CratesAlign<'_>>(),
+    Shape::of::<CratesCone<'_>>(),
+    Shape::of::<CratesDiff<'_>>(),
+    Shape::of::<CratesOutdated<'_>>(),
+    Shape::of::<CratesSnapshot<'_>>(),
     Shape::of::<Explain>(),
     Shape::of::<Graph<'_>>(),
     Shape::of::<List<'_>>(),

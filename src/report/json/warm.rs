@@ -204,11 +204,7 @@ impl<'a> WarmPush<'a> {
             bytes: published.bytes,
             sent: published.new,
             sent_bytes: published.new_bytes,
-            left_out: published
-                .left_out
-                .iter()
-                .map(|(place, why)| LeftOut { unit: place.to_string(), why })
-                .collect(),
+            left_out: published.left_out.iter().map(|(place, why)| LeftOut { unit: place.to_string(), why }).collect(),
         };
         Self { published: sent.iter().map(one).collect() }
     }

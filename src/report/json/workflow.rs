@@ -116,6 +116,8 @@ struct Cooked<'a> {
     path: &'a str,
     /// The cargo profiles, as `NAME` or `NAME:key=value,…`.
     profiles: Vec<String>,
+    /// What cargo is given besides the profile, call by call.
+    calls: &'a [Vec<String>],
     /// Cargo's target folder in the image.
     target_dir: &'a str,
     /// The unit manifest in the image.
@@ -298,6 +300,7 @@ impl<'a> Cooked<'a> {
         Self {
             path: cooked.path.as_str(),
             profiles: cooked.profiles.iter().map(ToString::to_string).collect(),
+            calls: &cooked.calls,
             target_dir: &cooked.target_dir,
             units: &cooked.units,
             ceilings: (!cooked.ceilings.is_empty()).then(|| Ceilings::new(&cooked.ceilings)),
