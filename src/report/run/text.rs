@@ -118,7 +118,7 @@ fn how(layer: &LayerSummary, origin: Origin) -> String {
         (_, Origin::Built) => {
             let donor = layer.donor.as_ref();
             let donor = donor.map(|Donor { tag, digest, why_none }| {
-                format!(", {}", self::donor(tag.as_ref(), digest.as_ref(), why_none.as_deref()))
+                format!(" ({})", self::donor(tag.as_ref(), digest.as_ref(), why_none.as_deref()))
             });
             let ran = steps(format!("{} run", count(layer.steps_run, "step")));
             format!("built, {ran}{}", donor.unwrap_or_default())
