@@ -37,19 +37,19 @@ pub(super) fn check(snapshot: &Snapshot) -> Vec<Diagnostic> {
 }
 
 /// The snapshot of a set, if it has one and that is not stale.
-fn read(snapshot: &Snapshot, loaded: &LoadedLayer, cooked: &Cooked) -> Result<Option<BuildGraph>, Diagnostic> {
-    let Some((path, file)) = snapshot.build_graph(cooked).map_err(|finding| *finding)? else {
+fn read(snapshot: &Snapshot, loaded: &LoadedLayer, cooked: &Cooked) -> Result<Option<BuildGraph>, Box<Diagnostic>> {
+    let Some((path, file)) = snapshot.build_graph(cooked)? else {
         if cooked.ceilings.is_empty() {
             return Ok(None);
         }
         let message = format!("{} has ceilings and no {}", loaded.layer.name, BuildGraph::FILE);
-        return Err(at_field(loaded, Code::BuildGraph, "cooked.ceilings", message).help(WRITE));
+        return Err(Box::new(at_field(loaded, Code::BuildGraph, "cooked.ceilings", message).help(WRITE)));
     };
     let graph = BuildGraph::parse(&file.text).map_err(|error| {
         let before: usize = file.text.split_inclusive('\n').take(error.line - 1).map(str::len).sum();
         let length = file.text[before..].lines().next().unwrap_or_default().len();
         let finding = Diagnostic::new(Code::BuildGraph, format!("{path} can't be read"));
-        finding.label(path.as_str(), before..before + length, error.why).help(WRITE)
+        Box::new(finding.label(path.as_str(), before..before + length, error.why).help(WRITE))
     })?;
     // What keeps these from being read is the check's of the cooked set to report.
     let inputs = snapshot.cooked_inputs(cooked).ok().and_then(|inputs| Some((inputs.digest().ok()?, inputs)));
@@ -65,7 +65,7 @@ fn read(snapshot: &Snapshot, loaded: &LoadedLayer, cooked: &Cooked) -> Result<Op
     if finding.notes.is_empty() {
         finding = finding.note("the same packages are locked; a Cargo.toml, the profiles or the calls changed");
     }
-    Err(finding.help(WRITE))
+    Err(Box::new(finding.help(WRITE)))
 }
 
 /// The packages of a snapshot that the lock has no more, with what it has in their place.

@@ -155,14 +155,10 @@ impl Section {
         }
         let mut pairs = vec![None; self.graph.units.len()];
         for exactly in [true, false] {
-            for unit in 0..pairs.len() {
-                let Some(candidates) = left.get_mut(&name(self, unit)).filter(|_| pairs[unit].is_none()) else {
-                    continue;
-                };
+            for (unit, pair) in pairs.iter_mut().enumerate().filter(|(_, pair)| pair.is_none()) {
+                let Some(candidates) = left.get_mut(&name(self, unit)) else { continue };
                 let fits = |&was: &usize| !exactly || version(old, was) == version(self, unit);
-                if let Some(at) = candidates.iter().position(fits) {
-                    pairs[unit] = Some(candidates.remove(at));
-                }
+                *pair = candidates.iter().position(fits).map(|at| candidates.remove(at));
             }
         }
         pairs

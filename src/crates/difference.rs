@@ -87,9 +87,12 @@ pub fn difference(old: &UnitGraph, new: &UnitGraph) -> Change {
     Change { steps, compiled }
 }
 
+/// The versions of a name, each with its source, and the features of each.
+type Versions<'g> = BTreeMap<(&'g str, Option<&'g str>), BTreeSet<&'g str>>;
+
 /// By name, by version and source: the features of all units of the package together.
-fn packages(graph: &UnitGraph) -> BTreeMap<&str, BTreeMap<(&str, Option<&str>), BTreeSet<&str>>> {
-    let mut found: BTreeMap<&str, BTreeMap<_, BTreeSet<&str>>> = BTreeMap::new();
+fn packages(graph: &UnitGraph) -> BTreeMap<&str, Versions<'_>> {
+    let mut found: BTreeMap<&str, Versions<'_>> = BTreeMap::new();
     for unit in &graph.units {
         let package = graph.package(unit);
         let versions = found.entry(&package.name).or_default();

@@ -255,7 +255,7 @@ pub fn states(sets: &[SetState<'_>]) -> String {
         };
         let counts = set.graph.map(BuildGraph::counts);
         let cell = |pick: &dyn Fn(crate::crates::Counts) -> (usize, Option<u64>)| {
-            counts.map(|counts| pick(counts)).map(|(is, ceiling)| of(is, ceiling)).unwrap_or_default()
+            counts.map(pick).map(|(is, ceiling)| of(is, ceiling)).unwrap_or_default()
         };
         let second = set.second.as_ref().map(|second| of(second.len(), set.ceilings.second_time));
         [

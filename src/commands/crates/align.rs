@@ -1,3 +1,4 @@
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 
@@ -48,6 +49,8 @@ struct Side<'a> {
     manifest: String,
     lock: String,
     has_build_script: bool,
+    /// The graph that cargo gave last, with the changes that it is of: most trials change one side alone.
+    last: RefCell<Option<(Vec<Op>, BuildGraph)>>,
 }
 
 /// Something to be changed.
@@ -121,15 +124,15 @@ pub fn run(context: &Context<'_>, args: &Args) -> Result<Exit, CommandError> {
 impl Pair<'_> {
     /// What is compiled a second time with these changes.
     fn second(&self, ops: &[Op]) -> Result<Vec<Second>, CommandError> {
-        self.steps(ops)?;
-        Ok(crates::second_time(&self.child.graph()?, &self.parent.graph()?))
+        let of = |in_child: bool| ops.iter().filter(|op| op.in_child == in_child).cloned().collect::<Vec<Op>>();
+        Ok(crates::second_time(&self.child.graph(of(true))?, &self.parent.graph(of(false))?))
     }
 
     /// Changes both copies, from what they were at first; says what was done.
     fn steps(&self, ops: &[Op]) -> Result<Vec<AlignStep>, CommandError> {
-        let of = |in_child: bool| ops.iter().filter(move |op| op.in_child == in_child);
-        let mut steps = self.parent.apply(of(false))?;
-        steps.extend(self.child.apply(of(true))?);
+        let of = |in_child: bool| ops.iter().filter(|op| op.in_child == in_child).cloned().collect::<Vec<Op>>();
+        let mut steps = self.parent.apply(&of(false))?;
+        steps.extend(self.child.apply(&of(true))?);
         Ok(steps)
     }
 
@@ -196,16 +199,27 @@ impl<'a> Side<'a> {
         };
         let (manifest, lock) = (read("Cargo.toml")?, read("Cargo.lock")?);
         let has_build_script = copy.path().join("build.rs").exists();
-        Ok(Side { layer, calls: set::calls(cooked)?, manifest, lock, has_build_script, copy })
+        let last = RefCell::new(None);
+        Ok(Side { layer, calls: set::calls(cooked)?, manifest, lock, has_build_script, copy, last })
     }
 
-    fn graph(&self) -> Result<BuildGraph, CommandError> {
-        Ok(BuildGraph { sections: self.copy.sections(&self.calls)?, ..BuildGraph::default() })
+    /// The graph with these changes.
+    fn graph(&self, ops: Vec<Op>) -> Result<BuildGraph, CommandError> {
+        if let Some((known, graph)) = &*self.last.borrow()
+            && *known == ops
+        {
+            return Ok(graph.clone());
+        }
+        self.apply(&ops)?;
+        let graph = BuildGraph { sections: self.copy.sections(&self.calls)?, ..BuildGraph::default() };
+        *self.last.borrow_mut() = Some((ops, graph.clone()));
+        Ok(graph)
     }
 
     /// The features that a unit has.
     fn features(&self, one: &Second) -> Result<Vec<String>, CommandError> {
-        let graph = self.graph()?;
+        let last = self.last.borrow();
+        let Some((_, graph)) = &*last else { return Ok(Vec::new()) };
         let of = |graph: &UnitGraph| {
             let mut units =
                 graph.units.iter().filter(|unit| *graph.package(unit) == one.package && unit.kind == one.kind);
@@ -215,7 +229,7 @@ impl<'a> Side<'a> {
     }
 
     /// Changes the copy, from what it was at first.
-    fn apply<'o>(&self, ops: impl Iterator<Item = &'o Op>) -> Result<Vec<AlignStep>, CommandError> {
+    fn apply(&self, ops: &[Op]) -> Result<Vec<AlignStep>, CommandError> {
         let failed = |error: &dyn std::fmt::Display| CommandError::failure("the copy can't be changed", error);
         let folder = self.copy.path();
         let build_script = folder.join("build.rs");
