@@ -24,5 +24,6 @@ pub mod registry;
 pub mod report;
 pub mod run;
 pub mod snapshot;
+pub mod suggest;
 pub mod tree;
 pub mod unit;

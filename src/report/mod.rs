@@ -18,6 +18,7 @@ pub mod reason;
 pub mod run;
 pub mod sarif;
 pub mod status;
+pub mod suggest;
 pub mod update;
 pub mod verify;
 

@@ -16,7 +16,7 @@ mod reuse;
 mod wall;
 
 pub use cone::{Cone, cone, cone_of};
-pub use index::{Held, Index, Summary};
+pub use index::{Held, HeldUnit, Index, Shape};
 pub use key::Key;
 pub use manifest::{Cook, Environment, Manifest, ManifestError};
 pub use obstacle::{Hindrance, Leaves, Obstacle, obstacles};

@@ -60,6 +60,7 @@ const ROOMS: &[(&str, u8, &[&str])] = &[
             "cascade",
         ],
     ),
+    ("suggest", 5, &["model", "unit"]),
     (
         "publish",
         6,
@@ -125,6 +126,8 @@ const ROOMS: &[(&str, u8, &[&str])] = &[
             "registry",
             "cascade",
             "checks",
+            "unit",
+            "suggest",
             "plan",
             "run",
             "publish",

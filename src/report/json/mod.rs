@@ -15,6 +15,7 @@ pub mod pins;
 pub mod plan;
 pub mod schema;
 pub mod status;
+pub mod suggest;
 pub mod update;
 pub mod verify;
 pub mod why;

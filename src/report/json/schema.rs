@@ -15,6 +15,7 @@ use super::layers::{List, Show};
 use super::pins::{Lock, Outdated};
 use super::plan::Plan;
 use super::status::Status;
+use super::suggest::Suggest;
 use super::update::Update;
 use super::verify::Verify;
 use super::why::Why;
@@ -39,6 +40,7 @@ pub static SHAPES: &[Shape] = &[
     Shape::of::<Schemas>(),
     Shape::of::<Show<'_>>(),
     Shape::of::<Status<'_>>(),
+    Shape::of::<Suggest<'_>>(),
     Shape::of::<Update<'_>>(),
     Shape::of::<Validate<'_>>(),
     Shape::of::<ValidateExplain>(),

@@ -1,0 +1,43 @@
+//! What layers save at most, by the lock alone: a package of the same name and version may be reused, and no other.
+
+use std::collections::BTreeSet;
+
+use super::Costs;
+use crate::unit::Index;
+
+/// The packages of a project that others can have compiled: name and version.
+pub type Packages<'a> = BTreeSet<(&'a str, &'a str)>;
+
+/// What a layer, or several together, save at most.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Bound<'a> {
+    /// The packages that are there.
+    pub packages: Packages<'a>,
+    /// Their processor time, in milliseconds.
+    pub saved_ms: u64,
+}
+
+/// What packages cost, in milliseconds of processor time.
+pub fn total_ms(project: &Packages<'_>, costs: &Costs<'_>) -> u64 {
+    project.iter().map(|(name, version)| costs.package(name, version)).sum()
+}
+
+/// What layers together save at most.
+pub fn bound<'a>(project: &Packages<'a>, layers: &[&Index<'_>]) -> Bound<'a> {
+    let mut bound = Bound::default();
+    for &(name, version) in project {
+        let held = layers.iter().filter_map(|layer| layer.package(name, version));
+        if let Some(most) = held.map(|held| held.cpu_ms).max() {
+            bound.packages.insert((name, version));
+            bound.saved_ms += most;
+        }
+    }
+    bound
+}
+
+/// What a layer would save at most that has not been cooked yet, by the lock of its set.
+pub fn of_lock<'a>(project: &Packages<'a>, lock: &Packages<'_>, costs: &Costs<'_>) -> Bound<'a> {
+    let packages: Packages<'a> = project.iter().filter(|package| lock.contains(*package)).copied().collect();
+    let saved_ms = total_ms(&packages, costs);
+    Bound { packages, saved_ms }
+}
