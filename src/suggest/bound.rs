@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::Costs;
-use crate::unit::Index;
+use super::held::HeldPackages;
 
 /// The packages of a project that others can have compiled: name and version.
 pub type Packages<'a> = BTreeSet<(&'a str, &'a str)>;
@@ -23,11 +23,11 @@ pub fn total_ms(project: &Packages<'_>, costs: &Costs<'_>) -> u64 {
 }
 
 /// What layers together save at most.
-pub fn bound<'a>(project: &Packages<'a>, layers: &[&Index<'_>]) -> Bound<'a> {
+pub fn bound<'a>(project: &Packages<'a>, layers: &[&HeldPackages<'_>]) -> Bound<'a> {
     let mut bound = Bound::default();
     for &(name, version) in project {
-        let held = layers.iter().filter_map(|layer| layer.package(name, version));
-        if let Some(most) = held.map(|held| held.cpu_ms).max() {
+        let held = layers.iter().filter_map(|layer| layer.get(&(name, version)));
+        if let Some(most) = held.copied().max() {
             bound.packages.insert((name, version));
             bound.saved_ms += most;
         }

@@ -1,9 +1,8 @@
 //! What layers save, unit by unit: the project's units as cargo plans them, looked up in what layers hold.
 
-use std::collections::HashMap;
-
 use super::Costs;
-use crate::unit::{Index, Key, Shape, UnitGraph, Wall, wall};
+use super::held::{HeldUnits, Shape, shapes};
+use crate::unit::{Key, UnitGraph, Wall, wall};
 
 /// A project's units, ready to be looked up.
 #[derive(Debug)]
@@ -31,7 +30,7 @@ impl<'a> Units<'a> {
         let keys = graph.keys();
         let costs = costs.units(graph, &keys);
         let order = graph.order().unwrap_or_default();
-        Self { graph, shapes: graph.shapes(), shareable: graph.shareable(), order, costs, keys }
+        Self { graph, shapes: shapes(graph), shareable: graph.shareable(), order, costs, keys }
     }
 
     /// The graph.
@@ -61,7 +60,7 @@ impl<'a> Units<'a> {
 
     /// What layers together save, or what of that is compiled for the host. A unit is taken where all that it depends on
     /// is taken, too.
-    pub fn saving(&self, layers: &[&Index<'_>], host_only: bool) -> Saving {
+    pub fn saving(&self, layers: &[&HeldUnits<'_>], host_only: bool) -> Saving {
         let mut saving = Saving { units: vec![false; self.graph.units.len()], saved_ms: 0 };
         for &place in self.order.iter().filter(|&&place| self.shareable[place]) {
             if host_only && self.graph.units[place].platform.is_some() {
@@ -70,7 +69,7 @@ impl<'a> Units<'a> {
             let Some(held) = layers.iter().find_map(|layer| layer.unit(self.keys[place])) else { continue };
             if self.graph.units[place].dependencies.iter().all(|&below| saving.units[below]) {
                 saving.units[place] = true;
-                saving.saved_ms += held.cpu_ms.unwrap_or(self.costs[place]);
+                saving.saved_ms += held;
             }
         }
         saving
@@ -84,10 +83,8 @@ impl<'a> Units<'a> {
     }
 
     /// What a layer would save if both sides had the same profiles.
-    pub fn could_save(&self, layer: &Index<'_>) -> u64 {
-        let held: HashMap<Shape, Option<u64>> =
-            layer.units.iter().rev().map(|unit| (unit.shape, unit.cpu_ms)).collect();
+    pub fn could_save(&self, layer: &HeldUnits<'_>) -> u64 {
         let places = self.order.iter().filter(|&&place| self.shareable[place]);
-        places.filter_map(|&place| Some(held.get(&self.shapes[place])?.unwrap_or(self.costs[place]))).sum()
+        places.filter_map(|&place| layer.shape(self.shapes[place])).sum()
     }
 }

@@ -1,11 +1,11 @@
 //! Which layers of a catalog save a project most: what it needs against what they hold, unit by unit where cargo's plan
-//! of the project is known, by names and versions else. Pure: what it computes with is handed to it.
-//!
-//! Start at [`Advice::of`]. What a layer holds is an [`Index`](crate::unit::Index) of its unit manifest.
+//! of the project is known, by names and versions else. Pure: what it computes with is handed to it. Start at
+//! [`Advice::of`].
 
 mod bound;
 mod cost;
 mod exact;
+mod held;
 mod needs;
 mod set;
 mod stack;
@@ -15,12 +15,13 @@ use std::cmp::Reverse;
 pub use bound::Packages;
 pub use cost::Costs;
 pub use exact::{Saving, Units};
+pub use held::{HeldPackages, HeldUnits, at_most, packages};
 pub use needs::{EXTENSIONS, LibraryNeed, ToolNeed, Traits, is_library, libraries, tools};
 pub use set::Pick;
 pub use stack::{LibraryAdvice, Provision, Stack, ToolAdvice, natives, providers, stack};
 
 use crate::model::{Class, Digest, LayerName};
-use crate::unit::{Environment, Hindrance, Index, Leaves, Obstacle, Wall};
+use crate::unit::{Environment, Hindrance, Leaves, Obstacle, Wall};
 
 /// A layer that may be suggested.
 #[derive(Clone, Debug)]
@@ -52,7 +53,9 @@ pub struct Image {
 #[derive(Clone, Debug)]
 pub enum Holding<'a> {
     /// Its units, as they were cooked.
-    Units(&'a Index<'a>),
+    Units(&'a HeldUnits<'a>),
+    /// The packages that were cooked.
+    Packages(&'a HeldPackages<'a>),
     /// The packages of its lock: it was not cooked yet, or by a version that wrote no manifest.
     Lock(Packages<'a>),
 }
@@ -156,20 +159,23 @@ impl<'a> Advice<'a> {
     /// between them and the project.
     fn best_set(&self, wanted: Wanted<'_, 'a>) -> Vec<Pick> {
         let usable: Vec<usize> = (0..self.layers.len())
-            .filter(|&place| self.layers[place].saved_ms > 0 && self.layers[place].index().is_some())
+            .filter(|&place| self.layers[place].saved_ms > 0 && self.layers[place].basis != Basis::NotCooked)
             .collect();
-        let Some(first) = usable.first().and_then(|&first| self.layers[first].index()) else { return Vec::new() };
-        let usable: Vec<usize> = usable
-            .into_iter()
-            .filter(|&place| {
-                self.layers[place].index().is_some_and(|index| shares_folder(&first.environment, &index.environment))
-            })
-            .collect();
+        let environment = |place: usize| Some(self.layers[place].units()?.environment());
+        let first = usable.first().and_then(|&first| environment(first));
+        let fits = |place: &usize| match (first, environment(*place)) {
+            (Some(first), Some(other)) => shares_folder(first, other),
+            _ => true,
+        };
+        let usable: Vec<usize> = usable.into_iter().filter(fits).collect();
         let saved_ms = |places: &[usize]| {
             let places: Vec<usize> = places.iter().map(|&place| usable[place]).collect();
             match wanted {
                 Wanted::Units(units) => self.together(units, &places).saved_ms,
-                Wanted::Packages(packages) => bound::bound(packages, &self.indexes(&places)).saved_ms,
+                Wanted::Packages(packages) => {
+                    let held = places.iter().filter_map(|&place| self.layers[place].packages());
+                    bound::bound(packages, &held.collect::<Vec<_>>()).saved_ms
+                }
             }
         };
         let picks = set::greedy(usable.len(), self.total_ms, saved_ms);
@@ -178,20 +184,25 @@ impl<'a> Advice<'a> {
 
     /// What layers together save.
     fn together(&self, units: &Units<'_>, places: &[usize]) -> Saving {
-        units.saving(&self.indexes(places), places.iter().any(|&place| host_only(&self.layers[place].offer.obstacles)))
-    }
-
-    fn indexes(&self, places: &[usize]) -> Vec<&'a Index<'a>> {
-        places.iter().filter_map(|&place| self.layers[place].index()).collect()
+        let held: Vec<_> = places.iter().filter_map(|&place| self.layers[place].units()).collect();
+        units.saving(&held, places.iter().any(|&place| host_only(&self.layers[place].offer.obstacles)))
     }
 }
 
 impl<'a> Ranked<'a> {
-    /// What is in it, where that is known.
-    pub fn index(&self) -> Option<&'a Index<'a>> {
+    /// Its units, where they are known.
+    fn units(&self) -> Option<&'a HeldUnits<'a>> {
         match self.offer.holding {
-            Holding::Units(index) => Some(index),
-            Holding::Lock(_) => None,
+            Holding::Units(units) => Some(units),
+            _ => None,
+        }
+    }
+
+    /// Its packages, where these alone are known.
+    fn packages(&self) -> Option<&'a HeldPackages<'a>> {
+        match self.offer.holding {
+            Holding::Packages(packages) => Some(packages),
+            _ => None,
         }
     }
 }
@@ -210,22 +221,27 @@ fn rank<'a>(
             let (reused, saved_ms) = (bound.packages.len(), bound.saved_ms);
             Ranked { offer, basis: Basis::NotCooked, reused, saved_ms, could_ms: saved_ms, wall: None }
         }
-        (Holding::Units(index), Wanted::Packages(packages)) => {
-            let bound = bound::bound(packages, &[index]);
+        (Holding::Packages(held), _) => {
+            let bound = bound::bound(packages, &[held]);
             let (reused, could_ms) = (bound.packages.len(), bound.saved_ms);
             let (reused, saved_ms) = if nothing { (0, 0) } else { (reused, could_ms) };
             Ranked { offer, basis: Basis::UpperBound, reused, saved_ms, could_ms, wall: None }
         }
-        (Holding::Units(index), Wanted::Units(units)) => {
-            let could_ms = units.could_save(index);
+        (Holding::Units(held), Wanted::Units(units)) => {
+            let could_ms = units.could_save(held);
             let saving = match nothing {
                 true => Saving::default(),
-                false => units.saving(&[index], host_only(&offer.obstacles)),
+                false => units.saving(&[held], host_only(&offer.obstacles)),
             };
             let reused = saving.units.iter().filter(|&&there| there).count();
             let wall = Some(units.wall(&saving.units, cores));
             let saved_ms = saving.saved_ms;
             Ranked { offer, basis: Basis::Exact, reused, saved_ms, could_ms: could_ms.max(saved_ms), wall }
+        }
+        (Holding::Units(held), Wanted::Packages(_)) => {
+            let bound = bound::bound(packages, &[&held::packages(held.manifest())]);
+            let (reused, saved_ms) = (bound.packages.len(), bound.saved_ms);
+            Ranked { offer, basis: Basis::UpperBound, reused, saved_ms, could_ms: saved_ms, wall: None }
         }
     }
 }

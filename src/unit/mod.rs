@@ -6,7 +6,6 @@
 //! cargo's graph when the layer was cooked.
 
 mod cone;
-mod index;
 mod key;
 mod lto;
 mod manifest;
@@ -16,7 +15,6 @@ mod reuse;
 mod wall;
 
 pub use cone::{Cone, cone, cone_of};
-pub use index::{Held, HeldUnit, Index, Shape};
 pub use key::Key;
 pub use manifest::{Cook, Environment, Manifest, ManifestError};
 pub use obstacle::{Hindrance, Leaves, Obstacle, obstacles};
