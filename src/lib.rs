@@ -8,6 +8,7 @@ pub mod cascade;
 pub mod catalog;
 pub mod checks;
 pub mod commands;
+pub mod cooked;
 pub mod diag;
 pub mod dockerfile;
 pub mod engine;

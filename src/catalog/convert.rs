@@ -11,8 +11,8 @@ use super::raw;
 use super::spans::Spans;
 use crate::diag::{Code, Diagnostic};
 use crate::model::{
-    Artifact, Base, Build, Catalog, Cooked, Donor, Hooks, Layer, LayerName, Mirror, NativeDep, Platform, RelPath,
-    Resources, Secret, Tool, is_tag,
+    Artifact, Base, Build, Catalog, Ceilings, CookProfile, Cooked, Donor, Hooks, Layer, LayerName, Mirror, NativeDep,
+    Platform, RelPath, Resources, Secret, Tool, is_tag,
 };
 
 /// How tags begin that lamina, or a registry, gives to an image.
@@ -114,6 +114,35 @@ impl Findings<'_> {
         }
     }
 
+    fn profiles(&mut self, texts: &[String]) -> Vec<CookProfile> {
+        const FIELD: &str = "cooked.profiles";
+        if texts.is_empty() {
+            let help = "write [\"release\"], or leave the field out";
+            self.add_with_help(Code::Contract, FIELD, "no profile is named".to_owned(), help);
+        }
+        let parse = |(index, text): (usize, &String)| self.parse::<CookProfile>(&format!("{FIELD}[{index}]"), text);
+        let profiles: Vec<CookProfile> = texts.iter().enumerate().filter_map(parse).collect();
+        let names: Vec<String> = profiles.iter().map(ToString::to_string).collect();
+        self.unique(FIELD, "profile", names.iter().map(String::as_str));
+        profiles
+    }
+
+    fn ceilings(&mut self, raw: &raw::Ceilings) -> Ceilings {
+        let mut whole = |name: &str, number: f64| self.whole(&format!("cooked.ceilings.{name}"), number);
+        let cone = raw.cone.iter().map(|(name, units)| (name.clone(), whole(&format!("cone.{name}"), *units)));
+        let cone = cone.collect();
+        let mut optional = |name: &str, number: Option<f64>| number.map(|number| whole(name, number));
+        Ceilings {
+            packages: optional("packages", raw.packages),
+            units: optional("units", raw.units),
+            duplicates: optional("duplicates", raw.duplicates),
+            second_time: optional("second_time", raw.second_time),
+            cpu_s: optional("cpu_s", raw.cpu_s),
+            bytes: optional("bytes", raw.bytes),
+            cone,
+        }
+    }
+
     fn unique<'n>(&mut self, list: &str, what: &str, names: impl Iterator<Item = &'n str>) {
         let mut seen = BTreeSet::new();
         for (index, name) in names.enumerate() {
@@ -211,12 +240,18 @@ pub fn layer(
     findings.labels("build.annotations", raw.build.annotations.keys());
     for reserved in raw.build.args.keys().filter(|name| is_reserved(name)) {
         let message = format!("the build argument {reserved} is lamina's own");
-        let help = "name the base in build_base, runtime_base or donors; lamina passes it, pinned";
+        let help = match reserved.as_str() {
+            Cooked::PROFILES_ARG => "name the profiles in cooked.profiles; lamina passes them",
+            _ => "name the base in build_base, runtime_base or donors; lamina passes it, pinned",
+        };
         findings.add_with_help(Code::Contract, &format!("build.args.{reserved}"), message, help);
     }
     let cooked = raw.cooked.as_ref().and_then(|cooked| {
         let path = findings.inside("cooked.path", &folder, &cooked.path)?;
-        Some(Cooked { path, profile: cooked.profile.clone(), target_dir: cooked.target_dir.clone() })
+        let profiles = findings.profiles(&cooked.profiles);
+        let units = cooked.units.clone().unwrap_or_else(|| Cooked::default_units(name));
+        let ceilings = cooked.ceilings.as_ref().map(|ceilings| findings.ceilings(ceilings)).unwrap_or_default();
+        Some(Cooked { path, profiles, target_dir: cooked.target_dir.clone(), units, ceilings })
     });
     let dockerfile = findings.inside("build.dockerfile", &folder, &raw.build.dockerfile);
     let context = findings.inside("build.context", &folder, &raw.build.context);
@@ -299,9 +334,9 @@ fn is_identifier(text: &str) -> bool {
         && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_.+-".contains(&byte))
 }
 
-/// The arguments by which lamina passes the bases.
+/// The arguments by which lamina passes the bases and the profiles.
 fn is_reserved(arg: &str) -> bool {
-    arg == "BUILD_BASE" || arg == "RUNTIME_BASE" || arg.starts_with("DONOR_")
+    arg == Cooked::PROFILES_ARG || arg == "BUILD_BASE" || arg == "RUNTIME_BASE" || arg.starts_with("DONOR_")
 }
 
 fn platforms(findings: &mut Findings<'_>, field: &str, texts: &[String]) -> Vec<Platform> {

@@ -65,7 +65,32 @@ record!(/// A path that consumers copy.
 Artifact { path: String, description: Option<String>, });
 
 record!(/// A dependency set that is compiled ahead.
-Cooked { path: String, profile: String, target_dir: String, });
+Cooked {
+    path: String,
+    #[serde(default = "release")]
+    profiles: Vec<String>,
+    target_dir: String,
+    #[serde(default)]
+    units: Option<String>,
+    #[serde(default)]
+    ceilings: Option<Ceilings>,
+});
+
+/// As `schemas/workflow.ncl` has it.
+fn release() -> Vec<String> {
+    vec![crate::model::Cooked::DEFAULT_PROFILE.to_owned()]
+}
+
+record!(/// What a dependency set may not exceed.
+Ceilings {
+    packages: Option<f64>,
+    units: Option<f64>,
+    duplicates: Option<f64>,
+    second_time: Option<f64>,
+    cpu_s: Option<f64>,
+    bytes: Option<f64>,
+    cone: BTreeMap<String, f64>,
+});
 
 record!(/// How the image is built.
 Build {

@@ -9,7 +9,7 @@ use crate::catalog::LoadedLayer;
 use crate::diag::{Code, Diagnostic};
 use crate::dockerfile::{Dockerfile, Reference, Target};
 use crate::fingerprint::ContextFolder;
-use crate::model::{Base, EdgeKind, ImageRef, RelPath};
+use crate::model::{Base, Cooked, EdgeKind, ImageRef, RelPath};
 use crate::snapshot::{Snapshot, at_field};
 
 pub(super) const CODES: &[Code] = &[
@@ -26,6 +26,7 @@ pub(super) const CODES: &[Code] = &[
     Code::ContextUnused,
     Code::ContextEmpty,
     Code::ContextName,
+    Code::DonorStage,
     Code::TargetUnknown,
     Code::CopySource,
 ];
@@ -60,6 +61,7 @@ fn check_layer(snapshot: &Snapshot, loaded: &LoadedLayer) -> Vec<Diagnostic> {
     check.references();
     check.final_stage();
     check.arguments();
+    check.donor();
     check.secrets();
     check.ssh();
     check.contexts();
@@ -221,24 +223,59 @@ impl Checked<'_> {
             let help = format!("with `ARG {}={example}` it also builds with plain `docker build`", edge.arg);
             self.findings.push(finding.help(help));
         }
-        for (name, value) in &layer.build.args {
-            let mut declarations = self.dockerfile.all_args().filter(|arg| arg.name == *name).peekable();
-            let field = format!("build.args.{name}");
+        let declared =
+            layer.build.args.iter().map(|(name, value)| (format!("build.args.{name}"), name.as_str(), value.clone()));
+        let profiles = layer
+            .cooked
+            .as_ref()
+            .map(|cooked| ("cooked.profiles".to_owned(), Cooked::PROFILES_ARG, cooked.profiles_arg()));
+        for (field, name, value) in declared.chain(profiles) {
+            let mut declarations = self.dockerfile.all_args().filter(|arg| arg.name == name).peekable();
             if declarations.peek().is_none() {
-                let is_predefined = PREDEFINED.iter().any(|known| known.eq_ignore_ascii_case(name));
-                if !is_predefined && !name.starts_with("BUILDKIT_") {
+                let is_known = PREDEFINED.iter().any(|known| known.eq_ignore_ascii_case(name))
+                    || name.starts_with("BUILDKIT_")
+                    // What cooks in the one way that needs no argument takes none.
+                    || (name == Cooked::PROFILES_ARG && value == Cooked::DEFAULT_PROFILE);
+                if !is_known {
                     let message = format!("{} has no `ARG {name}`, so the value has no effect", layer.build.dockerfile);
                     let finding = self.at_field(Code::ArgUndeclared, &field, message);
-                    self.findings.push(finding.help(format!("add `ARG {name}={value}`")));
+                    self.findings.push(finding.help(format!("add `ARG {name}={}`", quoted(&value))));
                 }
                 continue;
             }
-            let other = declarations.find(|arg| arg.default.as_ref().is_some_and(|default| default != value));
+            let other = declarations.find(|arg| arg.default.as_ref().is_some_and(|default| *default != value));
             if let Some(arg) = other.filter(|_| !self.snapshot.catalog.overlaid) {
                 let default = arg.default.as_deref().unwrap_or_default();
                 let message = format!("{name} is `{default}` by default, but `{value}` in the workflow");
                 let finding = self.at(Code::ArgDefault, &arg.span, message);
-                self.findings.push(finding.help(format!("write `ARG {name}={value}`")));
+                self.findings.push(finding.help(format!("write `ARG {name}={}`", quoted(&value))));
+            }
+        }
+    }
+
+    /// The stage that an earlier image stands in for is empty, and nothing of it gets into the image but by a `RUN`
+    /// that mounts it: what was built then is no input.
+    fn donor(&mut self) {
+        let Some(donor) = self.dockerfile.from_scratch(Cooked::DONOR_STAGE) else { return };
+        if self.loaded.layer.cooked.is_none() {
+            return;
+        }
+        if let Some(step) = self.dockerfile.stages[donor].steps.first() {
+            let message = "the stage `donor` has instructions, which are lost where an earlier image stands in for it";
+            let finding = self.at(Code::DonorStage, step, message.to_owned());
+            self.findings.push(finding.help("leave `FROM scratch AS donor` empty, or give the stage another name"));
+        }
+        for stage in self.dockerfile.reachable(self.last) {
+            for reference in std::iter::once(&self.dockerfile.stages[stage].from)
+                .chain(&self.dockerfile.stages[stage].uses)
+                .filter(|reference| !reference.mounted)
+            {
+                if self.dockerfile.target(reference, stage) == Target::Stage(donor) {
+                    let message = "an earlier image gets into this one as it is, whatever the inputs are now";
+                    let finding = self.at(Code::DonorStage, &reference.span, message.to_owned());
+                    let help = "take it as `RUN --mount=type=bind,from=donor,target=/donor …` alone";
+                    self.findings.push(finding.help(help));
+                }
             }
         }
     }
@@ -328,6 +365,11 @@ impl Checked<'_> {
         }
         self.findings.extend(findings);
     }
+}
+
+/// A value as an `ARG` line takes it.
+fn quoted(value: &str) -> String {
+    if value.contains(' ') { format!("\"{value}\"") } else { value.to_owned() }
 }
 
 /// Whether a COPY source names, or matches, a file of the context or a folder with one.

@@ -114,6 +114,8 @@ codes! {
         "build.contexts names a folder relative to the layer's folder. Either it is not there, or the .dockerignore at its root leaves out all that is in it.";
     ContextName = "context-name", Error, "A named context has the name of a stage.",
         "BuildKit would put the context in the place of the stage, which is then never built. Rename one of them.";
+    DonorStage = "donor-stage", Error, "The stage that an earlier image stands in for is not empty, or more than mounted.",
+        "`lamina build` may put the layer's last good image in the place of `FROM scratch AS donor`. It only makes the build faster, so the stage has no instructions of its own, and is taken by RUN --mount=type=bind,from=donor alone: what is copied from it would be in the image whatever the inputs are.";
     TargetUnknown = "target-unknown", Error, "build.target names a stage that the Dockerfile does not have.",
         "The target is the name of a stage: `FROM … AS NAME`.";
     CopySource = "copy-source", Error, "COPY or ADD names a file that is not in the build context.",

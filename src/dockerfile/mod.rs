@@ -63,6 +63,8 @@ pub struct Reference {
     pub text: String,
     /// The bytes of the text.
     pub span: Range<usize>,
+    /// Whether a `RUN` mounts it: then it is there for that step alone.
+    pub mounted: bool,
 }
 
 /// What a reference means.
@@ -209,6 +211,12 @@ impl Dockerfile {
         self.global_args.iter().chain(self.stages.iter().flat_map(|stage| &stage.args))
     }
 
+    /// The index of a stage that starts from nothing, by its name: what a builder may put an image in the place of.
+    pub fn from_scratch(&self, name: &str) -> Option<usize> {
+        let stage = self.stage_named(name, self.stages.len())?;
+        (self.target(&self.stages[stage].from, stage) == Target::Scratch).then_some(stage)
+    }
+
     fn stage_named(&self, name: &str, before: usize) -> Option<usize> {
         let named = |stage: &Stage| stage.name.as_deref().is_some_and(|own| own.eq_ignore_ascii_case(name));
         self.stages[..before].iter().rposition(named)
@@ -286,7 +294,7 @@ impl Stage {
         let options: BTreeMap<&str, &str> =
             value.value.split(',').map(|option| option.split_once('=').unwrap_or((option, ""))).collect();
         if let Some(from) = options.get("from") {
-            self.uses.push(reference(from, &value.span));
+            self.uses.push(Reference { mounted: true, ..reference(from, &value.span) });
         }
         if options.get("type") == Some(&"ssh") {
             let id = options.get("id").filter(|id| !id.is_empty()).unwrap_or(&"default");
@@ -331,7 +339,7 @@ fn step(instruction: &Instruction<'_>) -> Option<Range<usize>> {
 }
 
 fn reference(text: &str, span: &Range<usize>) -> Reference {
-    Reference { text: unquote(text).into_owned(), span: span.clone() }
+    Reference { text: unquote(text).into_owned(), span: span.clone(), mounted: false }
 }
 
 /// The name in `$NAME`, `${NAME}` or `${NAME:-default}`, where the text is nothing else.

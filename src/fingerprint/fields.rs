@@ -28,8 +28,10 @@ pub fn fields(layer: &Layer, catalog: &Catalog) -> BTreeMap<String, String> {
         put("artifact_paths".to_owned(), list(&paths));
     }
     if let Some(cooked) = &layer.cooked {
-        put("cooked.profile".to_owned(), text(&cooked.profile));
+        let profiles: Vec<String> = cooked.profiles.iter().map(ToString::to_string).collect();
+        put("cooked.profiles".to_owned(), list(&profiles));
         put("cooked.target_dir".to_owned(), text(&cooked.target_dir));
+        put("cooked.units".to_owned(), text(&cooked.units));
     }
     if let Some(target) = &layer.build.target {
         put("build.target".to_owned(), text(target));

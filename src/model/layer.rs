@@ -5,7 +5,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::{ImageRef, LayerName, Platform, RelPath};
+use super::{Cooked, ImageRef, LayerName, Platform, RelPath};
 
 /// A layer's class.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -147,17 +147,6 @@ pub struct Artifact {
     pub path: String,
     /// What a consumer does with it.
     pub description: Option<String>,
-}
-
-/// A dependency set that is compiled ahead.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Cooked {
-    /// The folder with Cargo.toml and Cargo.lock.
-    pub path: RelPath,
-    /// The cargo profile.
-    pub profile: String,
-    /// Cargo's target folder in the image.
-    pub target_dir: String,
 }
 
 /// How an image is built.

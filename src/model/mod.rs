@@ -4,6 +4,7 @@
 mod adr;
 mod catalog;
 mod change;
+mod cooked;
 mod image;
 mod layer;
 mod name;
@@ -18,10 +19,11 @@ pub use adr::{
 };
 pub use catalog::{Catalog, Mirror};
 pub use change::{Change, ContextChange, Via};
+pub use cooked::{Ceilings, CookProfile, Cooked, ProfileError};
 pub use image::{Digest, Fingerprint, ImageError, ImageRef, is_tag};
 pub use layer::{
-    Artifact, Base, Build, Class, Cooked, Donor, Edge, EdgeKind, Hooks, Layer, NativeDep, NativeSource, Needed,
-    Network, Resources, Secret, Tool, secret_variable,
+    Artifact, Base, Build, Class, Donor, Edge, EdgeKind, Hooks, Layer, NativeDep, NativeSource, Needed, Network,
+    Resources, Secret, Tool, secret_variable,
 };
 pub use name::{LayerName, NameError, nearest};
 pub use path::{PathError, RelPath};

@@ -29,9 +29,21 @@ pub fn to_value(layer: &Layer) -> Value {
     let artifact = |artifact: &super::Artifact| json!({ "path": artifact.path, "description": artifact.description });
     let secret =
         |secret: &super::Secret| json!({ "id": secret.id, "required": secret.required, "purpose": secret.purpose });
-    let cooked = layer.cooked.as_ref().map(
-        |cooked| json!({ "path": cooked.path.as_str(), "profile": cooked.profile, "target_dir": cooked.target_dir }),
-    );
+    let ceilings = |ceilings: &super::Ceilings| {
+        let mut value: Map<_, _> =
+            ceilings.numbers().map(|(name, ceiling)| (name.to_owned(), ceiling.into())).collect();
+        value.insert("cone".to_owned(), json!(ceilings.cone));
+        value
+    };
+    let cooked = layer.cooked.as_ref().map(|cooked| {
+        json!({
+            "path": cooked.path.as_str(),
+            "profiles": cooked.profiles.iter().map(ToString::to_string).collect::<Vec<_>>(),
+            "target_dir": cooked.target_dir,
+            "units": cooked.units,
+            "ceilings": (!cooked.ceilings.is_empty()).then(|| ceilings(&cooked.ceilings)),
+        })
+    });
     let build = &layer.build;
     let resources = build.resources;
     let value = json!({

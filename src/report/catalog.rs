@@ -64,7 +64,10 @@ pub fn show_text(snapshot: &Snapshot, loaded: &LoadedLayer) -> String {
     );
     row("artifacts", layer.artifacts.iter().map(|artifact| artifact.path.as_str()).collect::<Vec<_>>().join(", "));
     if let Some(cooked) = &layer.cooked {
-        row("cooked", format!("{} into {} (profile {})", cooked.path, cooked.target_dir, cooked.profile));
+        row("cooked", format!("{} into {}", cooked.path, cooked.target_dir));
+        row("profiles", cooked.profiles.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "));
+        row("units", cooked.units.clone());
+        row("ceilings", ceilings(&cooked.ceilings));
     }
     row("tags", layer.tags.join(", "));
     row("arguments", pairs(&layer.build.args));
@@ -174,4 +177,11 @@ pub fn axioms_text(axioms: &[Axiom], states: &[ConstraintState<'_>]) -> String {
         format!("{} ({state}{adrs})\n  {}\n  {}\n", axiom.id, axiom.statement.trim(), axiom.rationale.trim())
     };
     axioms.iter().map(axiom).collect::<Vec<_>>().join("\n")
+}
+
+/// What may not be exceeded, on one line: `units ≤ 400, cone of libc ≤ 20`.
+fn ceilings(ceilings: &model::Ceilings) -> String {
+    let numbers = ceilings.numbers().map(|(name, ceiling)| format!("{name} ≤ {ceiling}"));
+    let cones = ceilings.cone.iter().map(|(name, ceiling)| format!("cone of {name} ≤ {ceiling}"));
+    numbers.chain(cones).collect::<Vec<_>>().join(", ")
 }

@@ -6,7 +6,7 @@ use super::{Snapshot, at_field};
 use crate::catalog::{CATALOG_FILE, LoadedLayer};
 use crate::diag::{Code, Diagnostic};
 use crate::dockerfile::Dockerfile;
-use crate::model::{Base, ImageRef, Layer, LayerName};
+use crate::model::{Base, Cooked, ImageRef, Layer, LayerName};
 
 /// What a build of a layer is called with.
 #[derive(Clone, Debug, PartialEq)]
@@ -16,11 +16,14 @@ pub struct Recipe<'a> {
     /// What the image is called: `REGISTRY/NAMESPACE/LAYER:fp-…`. The tag names the inputs, so where the registry has
     /// it, the layer is built.
     pub image: ImageRef,
-    /// The build arguments by name: the layer's own, and its bases and donors.
+    /// The build arguments by name: the layer's own, its bases and donors, and the profiles of what it cooks.
     ///
     /// A parent layer is given by its image of the fingerprint; an external image by its tag and its locked digest,
     /// from the catalog's mirror where it names one. Without a digest in the lock, it is given by its tag alone.
     pub args: BTreeMap<&'a str, String>,
+    /// Whether the Dockerfile has a stage that an earlier image of the layer may stand in for: `FROM scratch AS donor`,
+    /// of a layer that cooks. It makes a build faster and is no input: the result is the same without it.
+    pub takes_donor: bool,
 }
 
 impl Snapshot {
@@ -56,7 +59,14 @@ impl Snapshot {
                 args.insert(edge.arg, value);
             }
         }
-        Ok(Recipe { layer, image: self.image_for(loaded, &layer.name)?, args })
+        if let Some(cooked) = &layer.cooked
+            && dockerfile.as_ref().is_none_or(|dockerfile| takes(dockerfile, Cooked::PROFILES_ARG))
+        {
+            args.insert(Cooked::PROFILES_ARG, cooked.profiles_arg());
+        }
+        let has_stage = |dockerfile: &Dockerfile| dockerfile.from_scratch(Cooked::DONOR_STAGE).is_some();
+        let takes_donor = layer.cooked.is_some() && dockerfile.as_ref().is_some_and(has_stage);
+        Ok(Recipe { layer, image: self.image_for(loaded, &layer.name)?, args, takes_donor })
     }
 
     /// The image of a layer under its fingerprint, asked for by `asking`.

@@ -39,6 +39,7 @@ const ROOMS: &[(&str, u8, &[&str])] = &[
         4,
         &["model", "diag", "host", "graph", "dockerfile", "tree", "lock", "catalog", "fingerprint", "snapshot"],
     ),
+    ("cooked", 4, &["model", "registry", "tree", "unit", "snapshot"]),
     (
         "plan",
         5,

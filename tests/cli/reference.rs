@@ -89,7 +89,21 @@ fn whole_workflow() -> raw::Workflow {
         }],
         tools_provided: vec![raw::Tool { name: text(), probe: vec![text()], version: Some(text()) }],
         artifact_paths: vec![raw::Artifact { path: text(), description: Some(text()) }],
-        cooked: Some(raw::Cooked { path: text(), profile: text(), target_dir: text() }),
+        cooked: Some(raw::Cooked {
+            path: text(),
+            profiles: vec![text()],
+            target_dir: text(),
+            units: Some(text()),
+            ceilings: Some(raw::Ceilings {
+                packages: Some(1.0),
+                units: Some(1.0),
+                duplicates: Some(1.0),
+                second_time: Some(1.0),
+                cpu_s: Some(1.0),
+                bytes: Some(1.0),
+                cone: BTreeMap::new(),
+            }),
+        }),
         tags: vec![text()],
         build: raw::Build {
             dockerfile: text(),
@@ -169,7 +183,12 @@ fn every_field_that_lamina_reads_is_known_to_the_schema() {
          native_deps = [{ package = \"p\", library = \"l\", needed = 'run, source = 'vendored }],
          tools_provided = [{ name = \"t\", probe = [\"t\"], version = \"1\" }],
          artifact_paths = [{ path = \"/a\", description = \"d\" }],
-         cooked = { path = \".\", profile = \"release\", target_dir = \"/t\" },
+         cooked = {
+           path = \".\", profiles = [\"release:lto=thin\", \"dev\"], target_dir = \"/t\", units = \"/u\",
+           ceilings = {
+             packages = 1, units = 1, duplicates = 1, second_time = 0, cpu_s = 1, bytes = 1, cone.libc = 1,
+           },
+         },
          tags = [\"1.0\"],
          build = {
            dockerfile = \"Dockerfile\", context = \".\", target = \"x\", args.A = \"1\",

@@ -314,6 +314,46 @@ fixtures! {
         cooked(shop, "broken");
         shop.append("layers/broken/Cargo.lock", "[[package]]\n");
     };
+    cooked_profiles [Contract] |shop| {
+        for (name, profiles) in [("none", ""), ("word", r#""release thin""#), ("key", r#""release:fast=yes""#), ("value", r#""release:lto=""#)] {
+            shop.layer_with(name, "base", &format!("class = 'source-dep,\ncooked.profiles = [{profiles}],"));
+            cooked(shop, name);
+        }
+    };
+    cooked_profiles_beyond_the_contract [Contract Duplicate] |shop| {
+        shop.layer_with("again", "base", "class = 'source-dep,\ncooked.profiles = [\"release:lto=thin,debug=1\", \"release:debug=1,lto=thin\"],");
+        shop.layer_with("twice", "base", "class = 'source-dep,\ncooked.profiles = [\"release:lto=thin,lto=off\"],");
+        shop.layer_with("own", "base", "class = 'source-dep,\ncooked = {},\nbuild.args.COOK_PROFILES = \"dev\",");
+        ["again", "twice", "own"].map(|name| cooked(shop, name));
+    };
+    cooked_ceilings [Contract UnknownField] |shop| {
+        shop.layer_with("part", "base", "class = 'source-dep,\ncooked.ceilings.units = 1.5,");
+        shop.layer_with("below", "base", "class = 'source-dep,\ncooked.ceilings.cone.libc = -1,");
+        shop.layer_with("other", "base", "class = 'source-dep,\ncooked.ceilings.crates = 1,");
+        ["part", "below", "other"].map(|name| cooked(shop, name));
+    };
+    cooked_profiles_that_the_dockerfile_does_not_take [ArgUndeclared ArgDefault] |shop| {
+        for name in ["lost", "other", "fine"] {
+            shop.layer_with(name, "base", "class = 'source-dep,\ncooked.profiles = [\"release\", \"dev\"],");
+            cooked(shop, name);
+        }
+        shop.append("layers/other/Dockerfile", "ARG COOK_PROFILES=release\n");
+        shop.append("layers/fine/Dockerfile", "ARG COOK_PROFILES=\"release dev\"\n");
+        shop.layer_with("default", "base", "class = 'source-dep,\ncooked = {},");
+        cooked(shop, "default");
+    };
+    donor_stage [DonorStage] |shop| {
+        for name in ["fine", "bad"] {
+            shop.layer_with(name, "base", "class = 'source-dep,\ncooked = {},");
+            cooked(shop, name);
+        }
+        let dockerfile = |donor: &str, rest: &str| {
+            format!("ARG BUILD_BASE={RUST}\nFROM scratch AS donor\n{donor}FROM ${{BUILD_BASE}}\n\
+                     RUN --mount=type=bind,from=donor,target=/donor true\n{rest}")
+        };
+        shop.dockerfile("fine", &dockerfile("", ""));
+        shop.dockerfile("bad", &dockerfile("COPY Cargo.toml /\n", "COPY --from=donor /cooked /cooked\n"));
+    };
 
     // Decisions
     adr_hard [AdrHard] |shop| {

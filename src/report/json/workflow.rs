@@ -114,10 +114,40 @@ struct Artifact<'a> {
 struct Cooked<'a> {
     /// The folder with Cargo.toml and Cargo.lock, relative to the catalog's root.
     path: &'a str,
-    /// The cargo profile.
-    profile: &'a str,
+    /// The cargo profiles, as `NAME` or `NAME:key=value,…`.
+    profiles: Vec<String>,
     /// Cargo's target folder in the image.
     target_dir: &'a str,
+    /// The unit manifest in the image.
+    units: &'a str,
+    /// What it may not exceed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ceilings: Option<Ceilings<'a>>,
+}
+
+/// What a dependency set may not exceed; what is absent has no bound.
+#[derive(Debug, Serialize, JsonSchema)]
+struct Ceilings<'a> {
+    /// Packages that are compiled.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    packages: Option<u64>,
+    /// Units of compilation, of all profiles together.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    units: Option<u64>,
+    /// Packages of which there is another version.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    duplicates: Option<u64>,
+    /// Units that are compiled although the layer below has them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    second_time: Option<u64>,
+    /// Processor seconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cpu_s: Option<u64>,
+    /// Bytes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bytes: Option<u64>,
+    /// By a crate's name, the most units that a new version of it has compiled again.
+    cone: &'a BTreeMap<String, u64>,
 }
 
 /// How an image is built.
@@ -265,7 +295,20 @@ impl<'a> Artifact<'a> {
 
 impl<'a> Cooked<'a> {
     fn new(cooked: &'a model::Cooked) -> Self {
-        Self { path: cooked.path.as_str(), profile: &cooked.profile, target_dir: &cooked.target_dir }
+        Self {
+            path: cooked.path.as_str(),
+            profiles: cooked.profiles.iter().map(ToString::to_string).collect(),
+            target_dir: &cooked.target_dir,
+            units: &cooked.units,
+            ceilings: (!cooked.ceilings.is_empty()).then(|| Ceilings::new(&cooked.ceilings)),
+        }
+    }
+}
+
+impl<'a> Ceilings<'a> {
+    fn new(ceilings: &'a model::Ceilings) -> Self {
+        let model::Ceilings { packages, units, duplicates, second_time, cpu_s, bytes, ref cone } = *ceilings;
+        Self { packages, units, duplicates, second_time, cpu_s, bytes, cone }
     }
 }
 
