@@ -31,6 +31,7 @@ mod scope;
 mod selection;
 mod show;
 mod status;
+mod suggest;
 mod ui;
 mod update;
 mod validate;
@@ -113,6 +114,7 @@ enum Command {
     Lock(lock::Args),
     Outdated(outdated::Args),
     Update(update::Args),
+    Suggest(suggest::Args),
     Report(report::Args),
     Replay(replay::Args),
     Explain(explain::Args),
@@ -213,6 +215,7 @@ fn dispatch(context: &Context<'_>, command: &Command) -> Result<Exit, CommandErr
         Command::Lock(args) => lock::run(context, args),
         Command::Outdated(args) => outdated::run(context, args),
         Command::Update(args) => update::run(context, args),
+        Command::Suggest(args) => suggest::run(context, args),
         Command::Report(args) => report::run(context, args),
         Command::Replay(args) => replay::run(context, args),
         Command::List(args) => list::run(context, args),

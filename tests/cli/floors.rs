@@ -158,6 +158,10 @@ const ROOMS: &[(&str, u8, &[&str])] = &[
             "run",
             "publish",
             "report",
+            "unit",
+            "cargo",
+            "cooked",
+            "suggest",
         ],
     ),
 ];
