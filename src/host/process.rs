@@ -68,6 +68,8 @@ pub struct Ended {
     pub status: ExitStatus,
     /// What it wrote.
     pub stdout: Vec<u8>,
+    /// What it wrote on stderr, where that was asked for.
+    pub stderr: Vec<u8>,
 }
 
 /// A git command in a folder: no pager, no prompt, messages in a fixed language, no lock taken for reading.
@@ -119,11 +121,26 @@ pub fn start_error(program: &str, source: io::Error) -> ProcessError {
 /// # Errors
 /// When it can't be started or waited for, or exceeds a limit.
 pub fn converse(mut command: Command, input: Vec<u8>, limits: Limits) -> Result<Ended, ProcessError> {
+    command.stderr(Stdio::null());
+    within(command, input, limits)
+}
+
+/// Runs a command within limits as [`converse`] does, without input, and keeps what it writes on stderr, too: as much
+/// of it as of stdout.
+///
+/// # Errors
+/// When it can't be started or waited for, or exceeds a limit.
+pub fn collect(mut command: Command, limits: Limits) -> Result<Ended, ProcessError> {
+    command.stderr(Stdio::piped());
+    within(command, Vec::new(), limits)
+}
+
+fn within(mut command: Command, input: Vec<u8>, limits: Limits) -> Result<Ended, ProcessError> {
     let program = command.get_program().to_string_lossy().into_owned();
     let started = Instant::now();
     let io_error = |source| ProcessError::Io { program: program.clone(), source };
     let timed_out = || ProcessError::TimedOut { program: program.clone(), deadline: limits.deadline };
-    command.process_group(0).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+    command.process_group(0).stdin(Stdio::piped()).stdout(Stdio::piped());
     let child = command.spawn().map_err(|source| start_error(&program, source))?;
     let mut group = Group { leader: child, reaped: false };
     let (Some(mut stdin), Some(stdout)) = (group.leader.stdin.take(), group.leader.stdout.take()) else {
@@ -132,24 +149,29 @@ pub fn converse(mut command: Command, input: Vec<u8>, limits: Limits) -> Result<
     // Who does not read its input may still give an answer.
     spawn(move || drop(stdin.write_all(&input))).map_err(io_error)?;
     let answer = capture(stdout, limits.output).map_err(io_error)?;
-    // The pipe ends before the program does, so the group can be killed for as long as its leader is not reaped.
-    let stdout = answer.recv_timeout(limits.deadline).map_err(|_| timed_out())?.map_err(io_error)?;
-    let left = limits.deadline.saturating_sub(started.elapsed());
-    let status = group.leader.wait_timeout(left).map_err(io_error)?.ok_or_else(timed_out)?;
+    let messages = group.leader.stderr.take().map(|stderr| capture(stderr, limits.output)).transpose();
+    let messages = messages.map_err(io_error)?;
+    let left = || limits.deadline.saturating_sub(started.elapsed());
+    let all =
+        |pipe: Receiver<io::Result<Vec<u8>>>| pipe.recv_timeout(left()).map_err(|_| timed_out())?.map_err(io_error);
+    // The pipes end before the program does, so the group can be killed for as long as its leader is not reaped.
+    let stdout = all(answer)?;
+    let stderr = messages.map(all).transpose()?.unwrap_or_default();
+    let status = group.leader.wait_timeout(left()).map_err(io_error)?.ok_or_else(timed_out)?;
     group.reaped = true;
-    match stdout.len() > limits.output {
+    match stdout.len().max(stderr.len()) > limits.output {
         true => Err(ProcessError::TooMuch { program, limit: limits.output }),
-        false => Ok(Ended { status, stdout }),
+        false => Ok(Ended { status, stdout, stderr }),
     }
 }
 
 /// Reads up to one byte more than the limit; the rest is dropped, lest the writer waits.
-fn capture(mut stdout: impl Read + Send + 'static, limit: usize) -> io::Result<Receiver<io::Result<Vec<u8>>>> {
+fn capture(mut pipe: impl Read + Send + 'static, limit: usize) -> io::Result<Receiver<io::Result<Vec<u8>>>> {
     let (sender, receiver) = mpsc::channel();
     spawn(move || {
         let mut kept = Vec::new();
-        let read = stdout.by_ref().take(limit as u64 + 1).read_to_end(&mut kept);
-        let read = read.and_then(|_| io::copy(&mut stdout, &mut io::sink()));
+        let read = pipe.by_ref().take(limit as u64 + 1).read_to_end(&mut kept);
+        let read = read.and_then(|_| io::copy(&mut pipe, &mut io::sink()));
         // Nobody waits any longer after the deadline.
         let _ = sender.send(read.map(|_| kept));
     })?;

@@ -23,6 +23,7 @@ const ROOMS: &[(&str, u8, &[&str])] = &[
     ("registry", 1, &["model", "host"]),
     ("event", 1, &["model"]),
     ("unit", 1, &["model"]),
+    ("cargo", 3, &["model", "diag", "host", "unit"]),
     ("lock", 2, &["model", "diag", "registry"]),
     ("engine", 2, &["model", "host", "event"]),
     ("history", 2, &["model", "host", "event"]),

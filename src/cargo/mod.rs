@@ -1,0 +1,27 @@
+//! A Cargo project on disk, and cargo itself, asked what it would do.
+//!
+//! [`Project::open`] reads what stands in files: manifests, Cargo.lock, the toolchain file and cargo's configuration.
+//! [`Project::unit_graph`] and [`Project::environment`] ask cargo and rustc, and [`oracle`] has cargo judge a target
+//! folder unit by unit. Nothing is compiled, and nothing is written into the project: cargo gets a target folder of its
+//! own in the folder for temporary files. This room knows no catalog.
+
+mod call;
+mod config;
+mod environment;
+mod error;
+mod graph;
+mod oracle;
+mod profile;
+mod project;
+mod toolchain;
+mod workspace;
+
+pub use config::Config;
+pub use environment::recorded;
+pub use error::ProjectError;
+pub use graph::BuildOptions;
+pub use oracle::{Oracle, Verdict, oracle};
+pub use profile::ProfileKey;
+pub use project::Project;
+pub use toolchain::Toolchain;
+pub use workspace::Member;
