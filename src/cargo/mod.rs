@@ -13,7 +13,9 @@ mod graph;
 mod oracle;
 mod profile;
 mod project;
+mod skeleton;
 mod toolchain;
+mod update;
 mod workspace;
 
 pub use config::Config;

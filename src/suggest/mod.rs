@@ -2,9 +2,11 @@
 //! of the project is known, by names and versions else. Pure: what it computes with is handed to it. Start at
 //! [`Advice::of`].
 
+mod align;
 mod bound;
 mod cost;
 mod exact;
+mod fleet;
 mod held;
 mod needs;
 mod set;
@@ -12,9 +14,11 @@ mod stack;
 
 use std::cmp::Reverse;
 
+pub use align::{Move, moves};
 pub use bound::Packages;
 pub use cost::Costs;
 pub use exact::{Saving, Units};
+pub use fleet::{Action, Crew, FleetAdvice, FleetLayer, Proposal, fleet, propose};
 pub use held::{HeldPackages, HeldUnits, at_most, packages};
 pub use needs::{EXTENSIONS, LibraryNeed, ToolNeed, Traits, is_library, libraries, tools};
 pub use set::Pick;
@@ -118,7 +122,13 @@ pub struct Ranked<'a> {
 
 impl<'a> Advice<'a> {
     /// Ranks layers for a project, on a machine with so many cores.
-    pub fn of(wanted: Wanted<'_, 'a>, offers: Vec<Offer<'a>>, costs: &Costs<'_>, packages: &Packages<'a>, cores: usize) -> Self {
+    pub fn of(
+        wanted: Wanted<'_, 'a>,
+        offers: Vec<Offer<'a>>,
+        costs: &Costs<'_>,
+        packages: &Packages<'a>,
+        cores: usize,
+    ) -> Self {
         let mut layers: Vec<Ranked<'a>> =
             offers.into_iter().map(|offer| rank(wanted, offer, costs, packages, cores)).collect();
         layers.retain(|ranked| ranked.could_ms > 0);
@@ -129,12 +139,8 @@ impl<'a> Advice<'a> {
         // By name where all else is equal: that is the order that they come in.
         layers.sort_by_key(order);
         let (basis, needed, total_ms, wall) = match wanted {
-            Wanted::Units(units) => {
-                (Basis::Exact, units.needed(), units.total_ms(), Some(units.wall(&[], cores)))
-            }
-            Wanted::Packages(packages) => {
-                (Basis::UpperBound, packages.len(), bound::total_ms(packages, costs), None)
-            }
+            Wanted::Units(units) => (Basis::Exact, units.needed(), units.total_ms(), Some(units.wall(&[], cores))),
+            Wanted::Packages(packages) => (Basis::UpperBound, packages.len(), bound::total_ms(packages, costs), None),
         };
         let mut advice = Self { basis, needed, total_ms, wall, layers, set: Vec::new(), set_wall: None };
         advice.set = advice.best_set(wanted);
@@ -247,7 +253,7 @@ fn rank<'a>(
 }
 
 /// Whether an obstacle that is not in the units' keys leaves nothing.
-fn leaves_nothing(obstacles: &[Obstacle]) -> bool {
+pub fn leaves_nothing(obstacles: &[Obstacle]) -> bool {
     obstacles.iter().any(|obstacle| obstacle.leaves == Leaves::Nothing && !in_keys(obstacle.hindrance))
 }
 
@@ -263,5 +269,8 @@ fn in_keys(hindrance: Hindrance) -> bool {
 
 /// Whether what two layers hold can stand in one target folder.
 fn shares_folder(one: &Environment, other: &Environment) -> bool {
-    one.rustc == other.rustc && one.cargo_home == other.cargo_home && one.rustflags == other.rustflags && one.config == other.config
+    one.rustc == other.rustc
+        && one.cargo_home == other.cargo_home
+        && one.rustflags == other.rustflags
+        && one.config == other.config
 }

@@ -26,7 +26,9 @@ pub fn greedy(layers: usize, total_ms: u64, saved_ms: impl Fn(&[usize]) -> u64) 
         let taken: Vec<usize> = picks.iter().map(|pick| pick.layer).collect();
         let left = (0..layers).filter(|layer| !taken.contains(layer));
         let with = |layer: usize| saved_ms(&[&taken[..], &[layer]].concat());
-        let Some((together, layer)) = left.map(|layer| (with(layer), layer)).max_by_key(|&(ms, layer)| (ms, std::cmp::Reverse(layer))) else {
+        let Some((together, layer)) =
+            left.map(|layer| (with(layer), layer)).max_by_key(|&(ms, layer)| (ms, std::cmp::Reverse(layer)))
+        else {
             break;
         };
         let gain_ms = together.saturating_sub(saved);

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use super::needs::{LibraryNeed, ToolNeed, is_library};
 use super::Advice;
+use super::needs::{LibraryNeed, ToolNeed, is_library};
 use crate::model::{Class, LayerName, NativeDep, Needed};
 
 /// What a layer provides besides crates.
@@ -88,7 +88,12 @@ pub fn natives<'a>(needs: &[LibraryNeed], layers: &[Provision<'a>]) -> Vec<Libra
                 continue;
             }
             let build = own.iter().filter(|dep| dep.needed != Needed::Run).map(|dep| dep.package.as_str()).collect();
-            advice.push(LibraryAdvice { need: need.clone(), layer: layer.layer, build, install: layer.install.clone() });
+            advice.push(LibraryAdvice {
+                need: need.clone(),
+                layer: layer.layer,
+                build,
+                install: layer.install.clone(),
+            });
         }
     }
     advice

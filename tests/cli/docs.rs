@@ -8,7 +8,7 @@ use lamina::diag::Code;
 
 use crate::workshop::{RUST, Workshop};
 
-const COMMANDS: [&str; 23] = [
+const COMMANDS: [&str; 24] = [
     "cascade",
     "why",
     "plan",
@@ -20,6 +20,7 @@ const COMMANDS: [&str; 23] = [
     "outdated",
     "update",
     "build",
+    "suggest",
     "report",
     "replay",
     "list",

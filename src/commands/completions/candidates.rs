@@ -22,7 +22,9 @@ use crate::history::History;
 use crate::lock::{self, Lock};
 use crate::model::{Class, LayerName, RelPath};
 use crate::report::json::SHAPES;
+use crate::report::suggest;
 use crate::tree::{self, EntryKind, MAX_TEXT, Tree, WorkTree};
+use crate::unit::Hindrance;
 
 /// Where the candidates of a value come from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -189,7 +191,10 @@ impl Line {
         let mut found: Vec<CompletionCandidate> = match source {
             Source::Layers => layers(""),
             Source::Checks => CHECKS.iter().map(|check| plain(check.name, check.summary)).collect(),
-            Source::Codes => Code::ALL.iter().map(|code| plain(code.as_str(), code.summary())).collect(),
+            Source::Codes => {
+                let obstacles = Hindrance::ALL.into_iter().map(|it| plain(it.code(), suggest::summary(it)));
+                Code::ALL.iter().map(|code| plain(code.as_str(), code.summary())).chain(obstacles).collect()
+            }
             Source::Decisions => self.decisions().into_iter().map(|(id, title)| candidate(id, Some(title))).collect(),
             Source::Images => images().collect(),
             Source::Revisions => self.revisions().into_iter().map(|(name, what)| plain(&name, what)).collect(),
@@ -247,7 +252,10 @@ mod tests {
     use super::{SOURCES, source};
 
     /// Values that nobody completes: numbers, an address, a digest, places of secrets.
-    const FREE: &[&str] = &["N", "MIB", "SECONDS", "URL", "SHA256", "FACTOR", "SECRET", "SSH"];
+    const FREE: &[&str] = &[
+        "N", "MIB", "SECONDS", "URL", "SHA256", "FACTOR", "SECRET", "SSH", "SAVING", "FEATURES", "TRIPLE", "PACKAGE",
+        "NAME",
+    ];
 
     fn check(command: &clap::Command) {
         for arg in command.get_arguments().filter(|arg| arg.get_action().takes_values()) {

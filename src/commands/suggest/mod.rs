@@ -1,5 +1,7 @@
 //! `lamina suggest`: from projects to layers.
 
+mod align;
+mod fleet;
 mod offers;
 mod subject;
 
@@ -16,8 +18,8 @@ use super::exit::Exit;
 use super::images::RegistryArgs;
 use crate::cargo::ProjectError;
 use crate::report::json;
-use crate::report::suggest::SuggestReport;
-use crate::suggest::{self, Advice, Units, Wanted};
+use crate::report::suggest::{AlignReport, SuggestReport};
+use crate::suggest::{self, Advice, Holding, Units, Wanted};
 use crate::unit::UnitGraph;
 
 /// Say which layers save a project most, as cargo would reuse them
@@ -28,14 +30,32 @@ use crate::unit::UnitGraph;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   lamina suggest --project layers/stratumiops --lock-only
-  lamina suggest --project layers/fastembed --lock-only --format names")]
+  lamina suggest --project layers/fastembed --lock-only --format names
+  lamina suggest --project layers/librosys --snippet dockerfile
+  lamina suggest --project layers/librosys --align
+  lamina suggest --project layers/librosys --weight 20 --project layers/ontoref --weight 3 --propose")]
 pub struct Args {
-    /// The project: a folder with a Cargo.toml and a Cargo.lock, or one below it
+    /// The project: a folder with a Cargo.toml and a Cargo.lock, or one below it; several give one ranking for all
     #[arg(long, value_name = "DIR", default_value = ".")]
-    project: PathBuf,
+    project: Vec<PathBuf>,
+    /// How often the project is built a day, in the order of the projects [default: once each]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    weight: Vec<u32>,
+    /// Say which layer to add, cook again or split next
+    #[arg(long, conflicts_with_all = ["lock_only", "snippet", "align"])]
+    propose: bool,
     /// Compare names and versions alone, without cargo: an upper bound
     #[arg(long)]
     lock_only: bool,
+    /// Print what to paste into the project to build in the best set of layers
+    #[arg(long, value_name = "KIND", value_enum, conflicts_with = "format")]
+    snippet: Option<SnippetKind>,
+    /// Say which crates to move to the layers' versions, as far as semver allows it, and what each gains
+    #[arg(long, conflicts_with_all = ["lock_only", "snippet"])]
+    align: bool,
+    /// Move them: write the project's Cargo.lock
+    #[arg(long, requires = "align")]
+    write: bool,
     #[command(flatten)]
     build: BuildArgs,
     /// For how many cores times by the clock are said [default: those of this machine]
@@ -92,6 +112,19 @@ enum SuggestFormat {
     Names,
 }
 
+/// Where layers are pasted into.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum SnippetKind {
+    /// A stage of a Dockerfile
+    Dockerfile,
+    /// A call of docker buildx
+    Buildx,
+    /// A job of GitHub Actions
+    Github,
+    /// A job of GitLab CI
+    Gitlab,
+}
+
 /// What a layer has to save.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Least {
@@ -123,7 +156,11 @@ impl Least {
 
 pub fn run(context: &Context<'_>, args: &Args) -> Result<Exit, CommandError> {
     let snapshot = context.snapshot()?;
-    let subject = Subject::open(&args.project, &args.build)?;
+    let [folder] = &args.project[..] else { return fleet::run(context, args, &snapshot) };
+    if args.propose {
+        return fleet::run(context, args, &snapshot);
+    }
+    let subject = Subject::open(folder, &args.build)?;
     // cargo plans while manifests are read.
     let (graph, catalog) = thread::scope(|scope| {
         let planning = (!args.lock_only).then(|| scope.spawn(|| subject.unit_graph(&args.build)));
@@ -141,6 +178,9 @@ pub fn run(context: &Context<'_>, args: &Args) -> Result<Exit, CommandError> {
     let wanted = units.as_ref().map_or(Wanted::Packages(&packages), Wanted::Units);
     let cores = args.cores.map_or_else(|| thread::available_parallelism().map_or(1, usize::from), usize::from);
     let advice = Advice::of(wanted, offers, &costs, &packages, cores);
+    if args.align {
+        return aligned(context, args, &subject, &advice, &costs);
+    }
     let provisions = catalog.provisions();
     let tools = suggest::providers(&suggest::tools(&subject.traits, &packages), &provisions);
     let natives = suggest::natives(&subject.libraries(), &provisions);
@@ -157,6 +197,20 @@ pub fn run(context: &Context<'_>, args: &Args) -> Result<Exit, CommandError> {
         natives: &natives,
         stack: stack.as_ref(),
     };
+    if let Some(kind) = args.snippet {
+        let Some(stack) = &stack else {
+            context.ui.remark("nothing to suggest");
+            return Ok(Exit::Nothing);
+        };
+        let snippet = catalog.snippet(context, &args.registry, stack, &args.build)?;
+        context.ui.answer(&match kind {
+            SnippetKind::Dockerfile => snippet.dockerfile(),
+            SnippetKind::Buildx => snippet.buildx(),
+            SnippetKind::Github => snippet.github(),
+            SnippetKind::Gitlab => snippet.gitlab(),
+        })?;
+        return Ok(Exit::Success);
+    }
     context.ui.answer(&match args.format {
         SuggestFormat::Text => report.text(),
         SuggestFormat::Json => json::answer(json::suggest::Suggest::new(&report)),
@@ -168,6 +222,58 @@ pub fn run(context: &Context<'_>, args: &Args) -> Result<Exit, CommandError> {
     Ok(if suggests { Exit::Success } else { Exit::Nothing })
 }
 
+/// Moves the lock towards the best set, or else towards the layer that could save most.
+fn aligned(
+    context: &Context<'_>,
+    args: &Args,
+    subject: &Subject,
+    advice: &Advice<'_>,
+    costs: &suggest::Costs<'_>,
+) -> Result<Exit, CommandError> {
+    let set: Vec<usize> = advice.set.iter().map(|pick| pick.layer).collect();
+    let free = |place: &usize| !suggest::leaves_nothing(&advice.layers[*place].offer.obstacles);
+    let towards: Vec<usize> = match set.is_empty() {
+        true => (0..advice.layers.len()).filter(free).take(1).collect(),
+        false => set,
+    };
+    let ranked = || towards.iter().map(|&place| &advice.layers[place]);
+    let units: Vec<_> = ranked()
+        .filter_map(|ranked| match ranked.offer.holding {
+            Holding::Units(units) => Some(units),
+            _ => None,
+        })
+        .collect();
+    if units.is_empty() {
+        context.ui.answer("nothing to align\n")?;
+        return Ok(Exit::Nothing);
+    }
+    let packages: Vec<_> = units.iter().map(|units| suggest::packages(units.manifest())).collect();
+    let layers = align::Layers { packages: packages.iter().collect(), units, costs };
+    let found = align::align(subject, &args.build, &layers)?;
+    let written = args.write && !found.moves.is_empty();
+    if written {
+        found.write(subject)?;
+    }
+    let names: Vec<_> = ranked().map(|ranked| ranked.offer.layer).collect();
+    let report = AlignReport {
+        project: &subject.name,
+        layers: &names,
+        moves: &found.moves,
+        before: found.before,
+        after: found.after,
+        written,
+    };
+    context.ui.answer(&match args.format {
+        SuggestFormat::Json => json::answer(json::align::Align::new(&report)),
+        SuggestFormat::Markdown => format!("```\n{}```\n", report.text()),
+        SuggestFormat::Text | SuggestFormat::Names => report.text(),
+    })?;
+    if written {
+        context.ui.remark(&format!("{} was written", subject.project.root.join("Cargo.lock").display()));
+    }
+    Ok(if found.moves.is_empty() { Exit::Nothing } else { Exit::Success })
+}
+
 /// Cargo's plan, where there is one; where there is none, why, unless nobody asked.
 fn planned(
     context: &Context<'_>,
@@ -177,7 +283,9 @@ fn planned(
 ) -> Result<Option<UnitGraph>, CommandError> {
     let why = match graph {
         Some(Ok(graph)) => return Ok(Some(graph)),
-        Some(Err(error @ (ProjectError::NoCargo | ProjectError::NoToolchain(_) | ProjectError::Unfetched(_)))) => Some(error),
+        Some(Err(error @ (ProjectError::NoCargo | ProjectError::NoToolchain(_) | ProjectError::Unfetched(_)))) => {
+            Some(error)
+        }
         Some(Err(error)) => {
             let error = subject::failed(&subject.folder, &error);
             return Err(error.hint("--lock-only does without cargo: it compares names and versions alone"));

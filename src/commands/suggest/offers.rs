@@ -7,15 +7,17 @@ use futures_util::future::join_all;
 
 use super::super::context::{Context, Registries, cache_folder};
 use super::super::error::CommandError;
+use super::super::exit::Exit;
 use super::super::images::RegistryArgs;
 use super::BuildArgs;
 use super::subject::{Subject, root_alone};
 use crate::cooked::{self, Found, Missing, Store};
 use crate::model::{Base, Digest, Layer, LayerName};
 use crate::registry::{Content, Registry, parse_content};
+use crate::report::suggest::{Snippet, Source};
 use crate::snapshot::Snapshot;
 use crate::suggest::{
-    Costs, HeldPackages, HeldUnits, Holding, Image, Offer, Packages, Provision, at_most, packages,
+    Costs, HeldPackages, HeldUnits, Holding, Image, Offer, Packages, Provision, Stack, at_most, packages,
 };
 use crate::unit::{Manifest, UnitGraph, obstacles};
 
@@ -158,9 +160,8 @@ impl<'s> Catalog<'s> {
                 manifests.filter_map(|(place, manifest)| Some((place, manifest?))).collect()
             }
             None => {
-                let shared = |held: &HeldPackages<'_>| {
-                    wanted.iter().filter_map(|package| held.get(package)).sum::<u64>()
-                };
+                let shared =
+                    |held: &HeldPackages<'_>| wanted.iter().filter_map(|package| held.get(package)).sum::<u64>();
                 let places = held.packages.iter().enumerate();
                 let mut places: Vec<(u64, usize)> =
                     places.filter_map(|(place, held)| Some((shared(held.as_ref()?), place))).collect();
@@ -191,7 +192,9 @@ impl<'s> Catalog<'s> {
                     let root = cooked.and_then(|graph| Some(&graph.units[*graph.roots.first()?]));
                     let profile = cooked.zip(root).map(|(graph, root)| graph.profile(root).clone());
                     let platform = args.target.clone().or_else(|| root.and_then(|root| root.platform.clone()));
-                    profile.map(|profile| obstacles(&root_alone(profile, platform), &environment, &manifest)).unwrap_or_default()
+                    profile
+                        .map(|profile| obstacles(&root_alone(profile, platform), &environment, &manifest))
+                        .unwrap_or_default()
                 }
             };
             (place, found)
@@ -208,9 +211,11 @@ impl<'s> Catalog<'s> {
     /// What all layers provide besides crates.
     pub fn provisions(&self) -> Vec<Provision<'_>> {
         let provision = |layer: &'s Layer| {
-            let tools = self.snapshot.tools(&layer.name).into_iter().map(|tool| {
-                (tool.what.name.as_str(), tool.what.version.as_deref(), *tool.from == layer.name)
-            });
+            let tools = self
+                .snapshot
+                .tools(&layer.name)
+                .into_iter()
+                .map(|tool| (tool.what.name.as_str(), tool.what.version.as_deref(), *tool.from == layer.name));
             let install = self.snapshot.run_time_deps(&layer.name);
             Provision {
                 layer: &layer.name,
@@ -236,6 +241,56 @@ impl<'s> Catalog<'s> {
         &lowest.name
     }
 
+    /// What is pasted into a project to build in these layers.
+    ///
+    /// # Errors
+    /// When the registry has no image of one of them, or can't be asked.
+    pub fn snippet(
+        &self,
+        context: &Context<'_>,
+        args: &RegistryArgs,
+        stack: &Stack<'_>,
+        build: &BuildArgs,
+    ) -> Result<Snippet, CommandError> {
+        let source = |name: &LayerName| {
+            let known = self.layers.iter().find(|known| known.layer.name == *name);
+            let image = match known.and_then(|known| known.found.as_ref().ok()) {
+                Some(found) => format!("{}/{}@{}", found.image.registry(), found.image.repository(), found.digest),
+                None => self.pinned(context, args, name)?,
+            };
+            let cooked = known.and_then(|known| known.layer.cooked.as_ref());
+            Ok::<_, CommandError>(Source {
+                layer: name.to_string(),
+                image,
+                target_dir: cooked.map(|cooked| cooked.target_dir.clone()),
+            })
+        };
+        let mut arguments = build.options().arguments();
+        // As people write it.
+        arguments
+            .iter_mut()
+            .filter(|word| *word == "--profile=release")
+            .for_each(|word| *word = "--release".to_owned());
+        Ok(Snippet {
+            base: source(stack.base)?,
+            donors: stack.donors.iter().map(|donor| source(donor)).collect::<Result<_, _>>()?,
+            arguments,
+            install: stack.install.iter().map(|package| (*package).to_owned()).collect(),
+        })
+    }
+
+    /// The image of a layer's inputs as they are now, by digest.
+    fn pinned(&self, context: &Context<'_>, args: &RegistryArgs, name: &LayerName) -> Result<String, CommandError> {
+        let unnamed = || CommandError::new(Exit::Invalid, format!("the image of {name} has no name"));
+        let image = self.snapshot.image(name).and_then(Result::ok).ok_or_else(unnamed)?;
+        let digest = context.ask(args, self.snapshot, async |registry| registry.digest(&image).await)?;
+        let digest = digest.map_err(|error| {
+            let hint = format!("`lamina build {name}` builds what is missing");
+            CommandError::new(Exit::Registry, error.to_string()).hint(hint)
+        })?;
+        Ok(format!("{}/{}@{digest}", image.registry(), image.repository()))
+    }
+
     /// What is to be said of layers whose manifests could not be had, or are not of the inputs as they are now.
     pub fn remarks(&self) -> Vec<String> {
         let mut remarks = BTreeMap::<String, Vec<&LayerName>>::new();
@@ -243,7 +298,10 @@ impl<'s> Catalog<'s> {
             match &known.found {
                 Ok(found) if found.current => {}
                 Ok(_) => remarks
-                    .entry("the image is not of the layer's inputs as they are now; it is the last promoted one".to_owned())
+                    .entry(
+                        "the image is not of the layer's inputs as they are now; it is the last promoted one"
+                            .to_owned(),
+                    )
                     .or_default()
                     .push(&known.layer.name),
                 Err(Missing::NotBuilt) => {}

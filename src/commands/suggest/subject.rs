@@ -5,9 +5,9 @@ use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::BuildArgs;
 use super::super::error::CommandError;
 use super::super::exit::Exit;
+use super::BuildArgs;
 use crate::cargo::{BuildOptions, Project, ProjectError};
 use crate::suggest::{EXTENSIONS, LibraryNeed, Packages, Traits, libraries};
 use crate::unit::{Environment, Profile, Unit, UnitGraph};
@@ -152,7 +152,9 @@ pub fn failed(folder: &Path, error: &ProjectError) -> CommandError {
     };
     let message = format!("the project {} can't be read: {error}", folder.display());
     match error {
-        ProjectError::NoManifest(_) => CommandError::new(exit, message).hint("--project DIR names a folder with a Cargo.toml"),
+        ProjectError::NoManifest(_) => {
+            CommandError::new(exit, message).hint("--project DIR names a folder with a Cargo.toml")
+        }
         _ => CommandError::new(exit, message),
     }
 }
@@ -186,7 +188,9 @@ fn reaches_containers(name: &OsString) -> bool {
 fn pinned(layer: &str, channel: &str) -> String {
     let release = layer.lines().find_map(|line| line.strip_prefix("release: ")).unwrap_or_default();
     // `1.97` is the newest of its patches, and `stable` whatever is newest: as far as is known here, the layer's.
-    let is_layers = channel == release || channel == "stable" || release.strip_prefix(channel).is_some_and(|rest| rest.starts_with('.'));
+    let is_layers = channel == release
+        || channel == "stable"
+        || release.strip_prefix(channel).is_some_and(|rest| rest.starts_with('.'));
     if is_layers { layer.to_owned() } else { layer.replace(release, channel) }
 }
 
@@ -199,7 +203,10 @@ fn traits(project: &Project, target: Option<&str>) -> Traits {
     let configured = project.config.words(&["build", "target"]).unwrap_or_default();
     let of_toolchain = project.toolchain.iter().flat_map(|toolchain| toolchain.targets.clone());
     let metadata = |table: &toml::Table, level: &str| {
-        table.get(level).and_then(|table| table.get("metadata")).is_some_and(|metadata| metadata.get("leptos").is_some())
+        table
+            .get(level)
+            .and_then(|table| table.get("metadata"))
+            .is_some_and(|metadata| metadata.get("leptos").is_some())
     };
     let leptos = project.members.iter().find(|member| metadata(&member.manifest, "package"));
     let leptos = leptos.map(|member| member.name.clone());

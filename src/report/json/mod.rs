@@ -4,11 +4,13 @@
 //!
 //! A new answer is a type with [`Answer`], and a line in [`SHAPES`].
 
+pub mod align;
 pub mod build;
 pub mod cascade;
 mod change;
 pub mod decisions;
 pub mod findings;
+pub mod fleet;
 pub mod graph;
 pub mod layers;
 pub mod pins;

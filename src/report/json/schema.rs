@@ -6,10 +6,12 @@ use schemars::{JsonSchema, Schema};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
+use super::align::Align;
 use super::build::{Build, Report, ReportList};
 use super::cascade::Cascade;
 use super::decisions::{Adrs, Axioms};
 use super::findings::{Explain, Validate, ValidateExplain, ValidateList};
+use super::fleet::Fleet;
 use super::graph::Graph;
 use super::layers::{List, Show};
 use super::pins::{Lock, Outdated};
@@ -41,6 +43,8 @@ pub static SHAPES: &[Shape] = &[
     Shape::of::<Show<'_>>(),
     Shape::of::<Status<'_>>(),
     Shape::of::<Suggest<'_>>(),
+    Shape::of::<Align<'_>>(),
+    Shape::of::<Fleet<'_>>(),
     Shape::of::<Update<'_>>(),
     Shape::of::<Validate<'_>>(),
     Shape::of::<ValidateExplain>(),

@@ -1,10 +1,16 @@
 //! What is suggested to a project, for people: as text and as Markdown.
 
+mod align;
 mod explain;
+mod fleet;
+mod snippet;
 
 use std::collections::BTreeMap;
 
+pub use align::AlignReport;
 pub use explain::{explanation, page, summary};
+pub use fleet::FleetReport;
+pub use snippet::{Snippet, Source};
 
 use super::{count, enumeration, table};
 use crate::model::LayerName;
@@ -202,9 +208,9 @@ fn noun(basis: Basis) -> &'static str {
 
 fn tool_words(tool: &ToolAdvice<'_>) -> String {
     let version = tool.need.version.as_ref().map(|version| format!(" {version}")).unwrap_or_default();
-    let other = tool.other_version.map(|other| {
-        format!("; it is {other} there: pin `{} = \"={other}\"` in the project", tool.need.tool)
-    });
+    let other = tool
+        .other_version
+        .map(|other| format!("; it is {other} there: pin `{} = \"={other}\"` in the project", tool.need.tool));
     let layers = enumeration(&tool.layers);
     format!("{}{version}: {layers} ({}){}", tool.need.tool, tool.need.because, other.unwrap_or_default())
 }
