@@ -4,6 +4,8 @@ use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use futures_util::future::join_all;
+
 use super::Format;
 use super::context::Context;
 use super::engine::EngineArgs;
@@ -17,8 +19,9 @@ use crate::event::{self, Action, FailureKind, Kind, PlannedLayer, Reader, RunId,
 use crate::history::Retention;
 use crate::host::clock::{Clock, System};
 use crate::host::signal::Signals;
-use crate::model::{LayerName, secret_variable};
+use crate::model::{Fingerprint, LayerName, secret_variable};
 use crate::plan::Plan;
+use crate::publish::DonorImage;
 use crate::report::json::build::Build;
 use crate::report::run::{self as report, Style, Summary};
 use crate::report::{json, reason};
@@ -46,6 +49,7 @@ const FEWEST_JOBS: usize = 4;
   lamina build rust --dependents --jobs 8
   lamina build --since origin/main --keep-going --promote none
   lamina build --all --dry-run
+  lamina build stratumiops --clean
   lamina build fastembed --secret id=token,src=token.txt
   lamina plan --all --format json > plan.json && lamina build --plan plan.json")]
 pub struct Args {
@@ -75,6 +79,9 @@ pub struct Args {
     /// An SSH key or socket: ID=PATH; may be repeated [default: the agent of SSH_AUTH_SOCK]
     #[arg(long, value_name = "SSH")]
     ssh: Vec<GivenSsh>,
+    /// Cook from nothing: give no build an earlier image of its layer as donor of compiled crates
+    #[arg(long)]
+    clean: bool,
     /// Where the layer cache is
     #[arg(long, value_name = "WHERE", value_enum, default_value_t)]
     cache: CacheWhere,
@@ -151,7 +158,8 @@ pub fn run(context: &Context<'_>, args: &Args) -> Result<Exit, CommandError> {
     let secrets = find_secrets(context, args, &snapshot, &plan)?;
     let engine = if plan.steps.is_empty() { None } else { Some(args.engine.open(context)?) };
     if args.dry_run {
-        context.ui.answer(&commands(args, &snapshot, &plan, &secrets, engine.as_deref()))?;
+        let donors = find_donors(context, args, &snapshot, &plan)?;
+        context.ui.answer(&commands(args, &snapshot, &plan, &secrets, donors, engine.as_deref()))?;
         return Ok(Exit::Success);
     }
     build(context, args, Arc::new(snapshot), &plan, &secrets, engine.as_deref())
@@ -184,6 +192,7 @@ fn build(
         attest: args.attest.into(),
         cache: args.cache.into(),
         source_date_epoch: args.source_date_epoch,
+        donors: donors(context, args),
         hooks: hooks(context, secrets),
         revision: if plan.steps.is_empty() { None } else { tree::clean_revision(context.root()) },
         log: &log,
@@ -326,8 +335,47 @@ fn hooks(context: &Context<'_>, secrets: &Secrets) -> HookSettings {
     }
 }
 
+/// What builds may take compiled crates from: each layer's last good image, also the one that this machine has built
+/// last. None where it is to cook from nothing.
+fn donors(context: &Context<'_>, args: &Args) -> Option<BTreeMap<LayerName, Fingerprint>> {
+    let built = || context.history().map(|history| history.layers().good()).unwrap_or_default();
+    (!args.clean).then(built)
+}
+
+/// The donors of all builds, and on stderr why others have none.
+fn find_donors(
+    context: &Context<'_>,
+    args: &Args,
+    snapshot: &Snapshot,
+    plan: &Plan,
+) -> Result<BTreeMap<LayerName, DonorImage>, CommandError> {
+    let Some(last) = donors(context, args) else { return Ok(BTreeMap::new()) };
+    let builds: Vec<&LayerName> =
+        plan.steps.iter().filter(|step| step.action == Action::Build).map(|step| &step.layer).collect();
+    let found = context.ask(&args.registry, snapshot, async |registry| {
+        let find = builds.iter().map(|layer| run::donor::find(registry, snapshot, layer, last.get(*layer).copied()));
+        join_all(find).await
+    })?;
+    let mut donors = BTreeMap::new();
+    for (layer, found) in builds.into_iter().zip(found) {
+        match found {
+            Some(Ok(donor)) => drop(donors.insert(layer.clone(), donor)),
+            Some(Err(no)) => context.ui.remark(&format!("{layer}: no donor: {no}")),
+            None => {}
+        }
+    }
+    Ok(donors)
+}
+
 /// The commands of all builds, a line each.
-fn commands(args: &Args, snapshot: &Snapshot, plan: &Plan, secrets: &Secrets, engine: Option<&dyn Engine>) -> String {
+fn commands(
+    args: &Args,
+    snapshot: &Snapshot,
+    plan: &Plan,
+    secrets: &Secrets,
+    mut donors: BTreeMap<LayerName, DonorImage>,
+    engine: Option<&dyn Engine>,
+) -> String {
     let mut text = String::new();
     let Some(engine) = engine else { return text };
     for step in plan.steps.iter().filter(|step| step.action == Action::Build) {
@@ -339,6 +387,7 @@ fn commands(args: &Args, snapshot: &Snapshot, plan: &Plan, secrets: &Secrets, en
             dockerfile: folder.join(layer.build.dockerfile.as_str()),
             context: folder.join(layer.build.context.as_str()),
             contexts: contexts.collect::<BTreeMap<_, _>>(),
+            donor: donors.remove(&step.layer),
         };
         let how = (args.cache.into(), args.source_date_epoch);
         let Some(solve) = compose(snapshot, step, layer, &step.present, places, secrets, how) else { continue };

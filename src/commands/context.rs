@@ -17,6 +17,7 @@ use super::ui::Ui;
 use super::{GlobalArgs, WORKER_ARGUMENT};
 use crate::catalog::eval::{Limits, Overlay, WorkerCommand};
 use crate::catalog::{self, CATALOG_FILE, Cache, LoadedLayer, Options};
+use crate::cooked::Store;
 use crate::history::History;
 use crate::lock::{self, Lock};
 use crate::model::{LayerName, RelPath};
@@ -126,6 +127,14 @@ impl<'a> Context<'a> {
                 .hint("set HOME, or XDG_STATE_HOME")
         })?;
         Ok(History::new(&state, &self.root))
+    }
+
+    /// The unit manifests that this machine knows.
+    pub fn unit_store(&self) -> Store {
+        match cache_folder() {
+            Some(cache) if !self.args.no_cache => Store::open(&cache),
+            _ => Store::in_memory(),
+        }
     }
 
     /// Whether everything is to be told.

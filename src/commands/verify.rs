@@ -1,16 +1,17 @@
 use tokio_util::sync::CancellationToken;
 
 use super::Format;
-use super::context::Context;
+use super::context::{Context, Registries};
 use super::engine::EngineArgs;
 use super::error::CommandError;
 use super::exit::Exit;
 use super::images::{self, RegistryArgs};
 use super::selection::SelectionArgs;
+use crate::engine::Engine;
 use crate::event::FailureKind;
 use crate::host::signal::Signals;
 use crate::model::{Digest, LayerName};
-use crate::publish::{self, Subject, Verified};
+use crate::publish::{self, Contents, Subject, Verified};
 use crate::report::verify::{self, Row, State};
 use crate::report::{count, json};
 use crate::snapshot::Snapshot;
@@ -70,6 +71,9 @@ pub fn run(context: &Context<'_>, args: &Args) -> Result<Exit, CommandError> {
                     }
                 }
             };
+            if let Ok(verified) = &answer {
+                keep_units(context, args, registry, &*engine, (&snapshot, layer, subject), verified, &cancel).await;
+            }
             let goes_on = answer.as_ref().is_ok_and(|verified| !is_engines(verified)) && !cancel.is_cancelled();
             answers.push(answer);
             // Where the registry or the engine fails, it fails the others as well, and takes its time over each.
@@ -101,6 +105,25 @@ pub fn run(context: &Context<'_>, args: &Args) -> Result<Exit, CommandError> {
         }
         true => end(context, &rows),
         false => Err(images::failed(context, subjects.len(), &errors)),
+    }
+}
+
+/// Puts the unit manifest of a layer beside its image, where it is not there.
+async fn keep_units(
+    context: &Context<'_>,
+    args: &Args,
+    registry: &Registries,
+    engine: &dyn Engine,
+    (snapshot, layer, subject): (&Snapshot, &LayerName, &Subject<'_>),
+    verified: &Verified,
+    cancel: &CancellationToken,
+) {
+    let Some(digest) = verified.digest.as_ref().filter(|_| verified.is_good() && !args.no_record) else { return };
+    let contents = Contents { snapshot, layer, image: &subject.image, digest };
+    match publish::publish_units(registry, engine, &contents, cancel).await {
+        Ok(None) => {}
+        Ok(Some(_)) => context.ui.remark(&format!("{layer}: what is cooked into it is kept beside the image")),
+        Err(error) => context.ui.remark(&format!("{layer}: nobody can ask what is cooked into it: {error}")),
     }
 }
 

@@ -76,6 +76,21 @@ pub enum Kind {
         /// The images of its parents, as its build gets them.
         parents: BTreeMap<LayerName, Digest>,
     },
+    /// Whether an earlier image of the layer stands in for its Dockerfile's stage `donor`. Told again where a build can't
+    /// use the donor that it was given.
+    Donor {
+        /// The layer.
+        layer: LayerName,
+        /// The tag that the image was found under.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        tag: Option<ImageRef>,
+        /// The image.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        digest: Option<Digest>,
+        /// Why there is none.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        why_none: Option<String>,
+    },
     /// A step of a build begins.
     StepStarted {
         /// The layer.
@@ -275,9 +290,10 @@ pub enum StepStatus {
 
 impl Kind {
     /// The names of all kinds, as the field `event` has them.
-    pub const NAMES: [&'static str; 16] = [
+    pub const NAMES: [&'static str; 17] = [
         "run-started",
         "layer-started",
+        "donor",
         "step-started",
         "step-finished",
         "transfer",
@@ -298,6 +314,7 @@ impl Kind {
     pub fn layer(&self) -> Option<&LayerName> {
         match self {
             Kind::LayerStarted { layer, .. }
+            | Kind::Donor { layer, .. }
             | Kind::StepStarted { layer, .. }
             | Kind::StepFinished { layer, .. }
             | Kind::Transfer { layer, .. }

@@ -106,6 +106,10 @@ impl Open {
                 writeln!(file, "### {layer}, attempt {attempt}, {}", event.at)?;
                 self.logs.insert(layer.clone(), Log { file, step: None, names: BTreeMap::new() });
             }
+            Kind::Donor { layer, tag: Some(tag), digest: Some(digest), .. } => {
+                self.line(layer, None, &format!("donor: {tag}@{digest}"))?;
+            }
+            Kind::Donor { layer, why_none: Some(why), .. } => self.line(layer, None, &format!("no donor: {why}"))?,
             Kind::StepStarted { layer, step, name, .. } => {
                 if let Some(log) = self.logs.get_mut(layer) {
                     log.names.insert(*step, name.clone());

@@ -65,6 +65,12 @@ impl Layers {
         self.layers.get(layer).map(|past| &past.last)
     }
 
+    /// The fingerprints that layers were last worked at for, of those that came out good.
+    pub fn good(&self) -> BTreeMap<LayerName, Fingerprint> {
+        let good = self.layers.iter().filter(|(_, past)| past.last.succeeded);
+        good.map(|(name, past)| (name.clone(), past.last.fingerprint)).collect()
+    }
+
     /// How long a build of each layer is expected to take: the median of its last five that had something to do.
     pub fn expected(&self) -> BTreeMap<LayerName, Duration> {
         let median = |past: &Past| {

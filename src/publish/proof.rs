@@ -269,7 +269,7 @@ pub(super) fn folder(dockerfile: &str) -> Result<TempDir, SolveError> {
 
 /// A command as a list in JSON, with all that means something to a Dockerfile or a shell written as a number: quotes,
 /// line ends, `\`, `$`, `<`, letters of other scripts.
-fn exec_form(command: &[String]) -> String {
+pub(super) fn exec_form(command: &[String]) -> String {
     let mut text = String::from("[");
     for (number, argument) in command.iter().enumerate() {
         text.push_str(if number == 0 { "\"" } else { ",\"" });

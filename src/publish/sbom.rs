@@ -2,29 +2,27 @@
 //! image itself, the crates from the `Cargo.lock` of the dependency sets that were cooked into it.
 
 use std::collections::BTreeMap;
-use std::io::Read;
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
 use super::artifact::{self, Document};
-use super::proof::folder;
+use super::extract::extract;
 use super::provenance::{MEDIA_TYPE, statement};
-use crate::engine::{Engine, Output, Solve, SolveError};
-use crate::event::FailureKind;
-use crate::model::{Digest, EdgeKind, ImageRef, LayerName, Network, Platform, RelPath};
+use crate::engine::{Engine, SolveError};
+use crate::model::{Digest, EdgeKind, ImageRef, LayerName, RelPath};
 use crate::registry::{Registry, RegistryError};
 use crate::snapshot::Snapshot;
 
 /// <https://github.com/in-toto/attestation/blob/main/spec/predicates/spdx.md>
 const PREDICATE: &str = "https://spdx.dev/Document";
-/// The largest list of Debian's packages, in bytes.
+/// How much is read of Debian's list of packages, in bytes.
 const MAX_STATUS: u64 = 64 << 20;
 /// Where dpkg keeps it.
 const STATUS: &str = "/var/lib/dpkg/status";
 
-/// What an SBOM is about.
+/// An image that documents are about.
 #[derive(Clone, Copy, Debug)]
 pub struct Contents<'a> {
     /// The revision of the catalog that the image was made from.
@@ -74,7 +72,9 @@ pub async fn inventory(
     let Contents { snapshot, layer, image, digest } = *contents;
     let mut packages = crates(snapshot, layer);
     for platform in snapshot.layer(layer).map(|layer| &*layer.build.platforms).unwrap_or_default() {
-        packages.extend(debian(&status(engine, image, digest, platform, cancel).await?));
+        // What can't be read has no packages that could be named.
+        let status = extract(engine, (image, digest), platform, STATUS, MAX_STATUS, cancel).await?.unwrap_or_default();
+        packages.extend(debian(&String::from_utf8_lossy(&status)));
     }
     packages.sort();
     packages.dedup();
@@ -93,37 +93,6 @@ pub async fn inventory(
         replaces: false,
     };
     Ok(artifact::push(registry, &manifest, &place, document).await?)
-}
-
-/// dpkg's list of packages; empty where the image has none.
-async fn status(
-    engine: &dyn Engine,
-    image: &ImageRef,
-    digest: &Digest,
-    platform: &Platform,
-    cancel: &CancellationToken,
-) -> Result<String, SolveError> {
-    let from = format!("{}/{}@{digest}", image.registry(), image.repository());
-    let folder = folder(&format!("FROM scratch\nCOPY --from={from} {STATUS} /status\n"))?;
-    let out = folder.path().join("out");
-    let solve = Solve {
-        dockerfile: folder.path().join("Dockerfile"),
-        context: folder.path().to_owned(),
-        platforms: vec![platform.clone()],
-        network: Network::None,
-        output: Output::Folder(out.clone()),
-        ..Solve::default()
-    };
-    match engine.solve(&solve, &mut |_| {}, cancel).await {
-        Ok(_) => {}
-        // There is no such file.
-        Err(error) if error.kind == FailureKind::Context => return Ok(String::new()),
-        Err(error) => return Err(error),
-    }
-    let mut bytes = Vec::new();
-    // What can't be read has no packages that could be named.
-    let read = std::fs::File::open(out.join("status")).map(|file| file.take(MAX_STATUS).read_to_end(&mut bytes));
-    Ok(read.map(|_| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default())
 }
 
 /// The packages that dpkg has installed: paragraphs of `Field: value`, as deb-control(5) has them.

@@ -6,12 +6,12 @@ use std::path::PathBuf;
 use super::cache::{self, CacheStore};
 use super::secrets::Secrets;
 use crate::engine::{Output, Solve};
-use crate::model::{Base, Digest, Layer, LayerName};
+use crate::model::{Base, Cooked, Digest, Layer, LayerName};
 use crate::plan::Step;
-use crate::publish;
+use crate::publish::{self, DonorImage};
 use crate::snapshot::Snapshot;
 
-/// Where the files of a build are.
+/// Where is what a build reads.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Places {
     /// The Dockerfile.
@@ -20,6 +20,8 @@ pub struct Places {
     pub context: PathBuf,
     /// Further contexts by name.
     pub contexts: BTreeMap<String, PathBuf>,
+    /// The earlier image that stands in for the Dockerfile's stage `donor`.
+    pub donor: Option<DonorImage>,
 }
 
 /// A build of a layer: from the catalog alone, but for the images of its parents. A parent that has no image yet is
@@ -50,10 +52,13 @@ pub fn compose(
     let plain_http = snapshot.catalog.config.as_ref().map(|config| config.plain_http.as_slice()).unwrap_or_default();
     let declared = |id: &String| build.secrets.iter().any(|secret| secret.id == *id);
     let mounted = |id: &String| build.ssh.contains(id);
+    let folders = places.contexts.into_iter().map(|(name, path)| (name, path.display().to_string()));
+    let donor =
+        places.donor.map(|donor| (Cooked::DONOR_STAGE.to_owned(), format!("docker-image://{}", donor.pinned())));
     Some(Solve {
         dockerfile: places.dockerfile,
         context: places.context,
-        contexts: places.contexts.into_iter().map(|(name, path)| (name, path.display().to_string())).collect(),
+        contexts: folders.chain(donor).collect(),
         args,
         target: build.target.clone(),
         platforms: build.platforms.clone(),

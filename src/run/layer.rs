@@ -15,12 +15,12 @@ use super::hooks::HookError;
 use super::scheduler::Scheduler;
 use super::staging::stage;
 use super::steps::Steps;
-use super::{Promote, Work, promotion};
+use super::{Promote, Work, donor, promotion};
 use crate::engine::{Solve, SolveError, Solved};
 use crate::event::{Action, Built, Failure, FailureKind, Kind, Origin, ProbeResult, StepStatus};
 use crate::model::{Digest, Layer, LayerName};
 use crate::plan::Step;
-use crate::publish::{self, Proof};
+use crate::publish::{self, Contents, DonorImage, Proof, UnitsError};
 use crate::registry::{self, Registry, RegistryError, if_found};
 
 /// How long is waited before another attempt; the last one holds for all further ones.
@@ -99,6 +99,7 @@ impl<R: Registry> LayerWork<'_, R> {
             }
         };
         self.prove(&built.digest, &steps).await?;
+        self.units(&built.digest).await?;
         let promotion = match self.work.settings.promote {
             Promote::Each if promotion::is_selected(self.step) => {
                 let moving = promotion::promote(self.work, name, &self.step.image, &built.digest, &self.tell);
@@ -174,26 +175,75 @@ impl<R: Registry> LayerWork<'_, R> {
             })?,
             Err(error) => return Err(failed(FailureKind::Other, format!("its files can't be copied: {error}"))),
         };
-        let places = Places {
-            dockerfile: staged.dockerfile.clone(),
-            context: staged.context.clone(),
-            contexts: staged.contexts.clone(),
-        };
+        let donor = self.donor().await?;
         let how = (work.settings.cache, work.settings.source_date_epoch);
-        let solve = compose(&work.snapshot, self.step, layer, &self.parents, places, work.secrets, how);
-        let solve = solve.ok_or_else(|| failed(FailureKind::Other, format!("{} can't be built", layer.name)))?;
-        steps.begin_build();
-        self.in_time(deadline, minutes, async |cancel: &CancellationToken| self.solve(&solve, steps, cancel).await)
-            .await
+        let compose = |donor: Option<DonorImage>| {
+            let places = Places {
+                dockerfile: staged.dockerfile.clone(),
+                context: staged.context.clone(),
+                contexts: staged.contexts.clone(),
+                donor,
+            };
+            let solve = compose(&work.snapshot, self.step, layer, &self.parents, places, work.secrets, how);
+            solve.ok_or_else(|| failed(FailureKind::Other, format!("{} can't be built", layer.name)))
+        };
+        let building = async |cancel: &CancellationToken| {
+            let solved = self.solve(&compose(donor.clone())?, steps, cancel).await;
+            let solved = match (&donor, solved) {
+                (Some(donor), Err(error)) if donor::is_to_blame(donor, &error, steps.failed(&error)) => {
+                    self.tell_donor(&Err(format!("{donor} can't be used any more: {}", error.message)));
+                    self.solve(&compose(None)?, steps, cancel).await
+                }
+                (_, solved) => solved,
+            };
+            solved.map_err(|error| self.stop(error, steps))
+        };
+        self.in_time(deadline, minutes, building).await
     }
 
-    async fn solve(&self, solve: &Solve, steps: &mut Steps, cancel: &CancellationToken) -> Result<Solved, Stop> {
-        let engine = self.work.engine;
-        let engine = engine.ok_or_else(|| failed(FailureKind::Engine, "there is no engine".to_owned()))?;
+    async fn solve(&self, solve: &Solve, steps: &mut Steps, cancel: &CancellationToken) -> Result<Solved, SolveError> {
+        let no_engine = || SolveError::new(FailureKind::Engine, "there is no engine".to_owned());
+        let engine = self.work.engine.ok_or_else(no_engine)?;
         let tell = self.tell.clone();
+        steps.begin_build();
         // Who reads has gone when the run was given up.
-        let solved = engine.solve(solve, &mut |progress| drop(tell.send(steps.progress(progress))), cancel).await;
-        solved.map_err(|error| self.stop(error, steps))
+        engine.solve(solve, &mut |progress| drop(tell.send(steps.progress(progress))), cancel).await
+    }
+
+    /// The image that stands in for the Dockerfile's stage `donor`. Why there is none fails nothing.
+    async fn donor(&self) -> Result<Option<DonorImage>, Stop> {
+        let found = donor::of_run(self.work, &self.step.layer);
+        let Some(found) = self.unless_cancelled(found).await? else { return Ok(None) };
+        self.tell_donor(&found);
+        Ok(found.ok())
+    }
+
+    fn tell_donor(&self, found: &Result<DonorImage, String>) {
+        let donor = found.as_ref().ok();
+        self.tell(Kind::Donor {
+            layer: self.step.layer.clone(),
+            tag: donor.map(|donor| donor.tag.clone()),
+            digest: donor.map(|donor| donor.digest.clone()),
+            why_none: found.as_ref().err().cloned(),
+        });
+    }
+
+    /// Puts the unit manifest of a cooked layer beside its image, where it is not there. That it can't be done costs
+    /// those advice who build on the layer, and undoes no build.
+    async fn units(&self, digest: &Digest) -> Result<(), Stop> {
+        let Some(engine) = self.work.engine else { return Ok(()) };
+        let (snapshot, layer) = (&*self.work.snapshot, &self.step.layer);
+        let contents = Contents { snapshot, layer, image: &self.step.image, digest };
+        let publishing = publish::publish_units(self.work.registry, engine, &contents, &self.cancel);
+        match self.unless_cancelled(publishing).await? {
+            Err(UnitsError::Engine(error)) if error.cancelled => Err(Stop::Cancelled),
+            Err(error) => {
+                let message = format!("nobody can ask what is cooked into it: {error}");
+                self.tell(Kind::Warning { layer: Some(layer.clone()), message });
+                Ok(())
+            }
+            Ok(_) => Ok(()),
+        }
     }
 
     /// A command before or after the build, as a step of its own.

@@ -58,6 +58,7 @@ impl Mask {
         }
         match kind {
             Kind::StepStarted { name, .. } => self.apply(name),
+            Kind::Donor { why_none, .. } => self.optional(why_none),
             Kind::StepFinished { error, .. } => self.optional(error),
             Kind::Transfer { id, .. } => self.apply(id),
             Kind::Output { line, .. } => self.apply(line),

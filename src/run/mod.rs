@@ -4,6 +4,7 @@
 
 pub mod cache;
 pub mod compose;
+pub mod donor;
 pub mod hooks;
 mod layer;
 mod live;
@@ -15,13 +16,14 @@ pub mod staging;
 mod steps;
 mod teller;
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::engine::Engine;
 use crate::event::RunId;
 use crate::host::clock::Clock;
-use crate::model::LayerName;
+use crate::model::{Fingerprint, LayerName};
 use crate::plan::Plan;
 use crate::registry::Registry;
 use crate::snapshot::Snapshot;
@@ -60,6 +62,9 @@ pub struct Settings<'a> {
     pub cache: cache::CacheStore,
     /// Seconds since 1970 that times in images are set to.
     pub source_date_epoch: Option<u64>,
+    /// Whether builds are given the last good image of their layer as donor; then, of each layer that was built on this
+    /// machine, the fingerprint that it was last built for.
+    pub donors: Option<BTreeMap<LayerName, Fingerprint>>,
     /// How hooks are run.
     pub hooks: hooks::HookSettings,
     /// The commit of the catalog, where there is one and nothing has changed since.

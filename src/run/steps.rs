@@ -65,7 +65,7 @@ impl Steps {
         (step, Kind::StepStarted { layer: self.layer.clone(), step, name, line: None })
     }
 
-    /// The steps that come now are those of the build.
+    /// The steps that come now are those of a build.
     pub fn begin_build(&mut self) {
         self.first = self.next;
     }
@@ -111,6 +111,11 @@ impl Steps {
     pub fn failure(&self, error: SolveError) -> Failure {
         let step = error.step.and_then(|step| self.step(self.first.saturating_add(step), error.exit_code));
         Failure { kind: error.kind, message: error.message, hints: error.hints, step, log: None }
+    }
+
+    /// What BuildKit calls the step that a build failed in, where it failed in one.
+    pub fn failed<'s>(&'s self, error: &SolveError) -> Option<&'s str> {
+        self.seen.get(&self.first.saturating_add(error.step?)).map(|seen| seen.name.as_str())
     }
 
     /// What is known of a step that failed.

@@ -1,6 +1,7 @@
 //! What a layer holds, in the two forms that it is looked up in.
 
 use std::collections::HashMap;
+use std::hash::Hash;
 
 use sha2::{Digest as _, Sha256};
 
@@ -11,8 +12,8 @@ use crate::unit::{Environment, Key, Manifest, UNKNOWN_MS, UnitGraph};
 pub struct HeldUnits<'a> {
     manifest: &'a Manifest,
     /// What each cost, in milliseconds of processor time.
-    units: HashMap<Key, u64>,
-    shapes: HashMap<Shape, u64>,
+    units: HashMap<Key, Option<u64>>,
+    shapes: HashMap<Shape, Option<u64>>,
 }
 
 /// The packages of a layer, each with the most that one build can save by it, in milliseconds of processor time.
@@ -31,9 +32,9 @@ impl<'a> HeldUnits<'a> {
             let (shareable, keys, shapes) = (graph.shareable(), graph.keys(), shapes(graph));
             for (place, unit) in graph.units.iter().enumerate() {
                 if let Some(output) = unit.output.as_ref().filter(|_| shareable[place]) {
-                    let cpu_ms = output.cpu_ms.unwrap_or(UNKNOWN_MS);
-                    held.units.entry(keys[place]).or_insert(cpu_ms);
-                    held.shapes.entry(shapes[place]).or_insert(cpu_ms);
+                    // A unit is measured where it is compiled first, and found there by the calls that follow.
+                    measured(&mut held.units, keys[place], output.cpu_ms);
+                    measured(&mut held.shapes, shapes[place], output.cpu_ms);
                 }
             }
         }
@@ -42,17 +43,17 @@ impl<'a> HeldUnits<'a> {
 
     /// What a unit cost, if it is here.
     pub fn unit(&self, key: Key) -> Option<u64> {
-        self.units.get(&key).copied()
+        self.units.get(&key).map(|cpu_ms| cpu_ms.unwrap_or(UNKNOWN_MS))
     }
 
     /// All units with what they cost.
     pub fn units(&self) -> impl Iterator<Item = (Key, u64)> {
-        self.units.iter().map(|(key, cpu_ms)| (*key, *cpu_ms))
+        self.units.iter().map(|(key, cpu_ms)| (*key, cpu_ms.unwrap_or(UNKNOWN_MS)))
     }
 
     /// What a unit of this shape cost, if there is one.
     pub fn shape(&self, shape: Shape) -> Option<u64> {
-        self.shapes.get(&shape).copied()
+        self.shapes.get(&shape).map(|cpu_ms| cpu_ms.unwrap_or(UNKNOWN_MS))
     }
 
     /// What compiled them.
@@ -64,6 +65,11 @@ impl<'a> HeldUnits<'a> {
     pub fn manifest(&self) -> &'a Manifest {
         self.manifest
     }
+}
+
+fn measured<K: Eq + Hash>(known: &mut HashMap<K, Option<u64>>, unit: K, cpu_ms: Option<u64>) {
+    let entry = known.entry(unit).or_default();
+    *entry = (*entry).or(cpu_ms);
 }
 
 /// The packages of a manifest.

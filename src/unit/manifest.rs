@@ -47,7 +47,7 @@ pub struct Cook {
     pub settings: BTreeMap<String, String>,
     /// Cargo's target folder in the image: `/cooked/target`.
     pub target_dir: String,
-    /// The other arguments that cargo was given: `--no-default-features`, …
+    /// The other arguments that cargo was given, such as `--no-default-features`.
     pub arguments: Vec<String>,
     /// What cargo compiled, or found compiled by a cook or a parent layer before.
     pub graph: UnitGraph,

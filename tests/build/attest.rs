@@ -44,7 +44,9 @@ fn an_sbom_names_the_packages_of_the_image_and_the_crates_that_were_cooked() {
         .file("layers/app/Cargo.lock", CARGO_LOCK)
         .lock();
     let (code, report) = shop.build(&["--all", "--attest", "all"]);
-    assert_eq!((code, &report["warnings"]), (Some(0), &Value::Array(Vec::new())), "{report:#}");
+    assert_eq!(code, Some(0), "{report:#}");
+    // It cooks nothing that it could say.
+    assert_eq!(report["warnings"].as_array().unwrap().len(), 1, "{report:#}");
     let digits = |layer: &str| shop.digest(layer, "latest").unwrap()["sha256:".len()..][..20].to_owned();
     let sbom = |layer: &str| statement(&shop, layer, &format!("sbom-{}", digits(layer)));
     let purls = |layer: &str| {

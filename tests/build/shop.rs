@@ -187,7 +187,7 @@ impl Shop {
         })
     }
 
-    fn ask<T>(&self, question: impl AsyncFnOnce(&registry::Retry<registry::Client>) -> T) -> T {
+    pub fn ask<T>(&self, question: impl AsyncFnOnce(&registry::Retry<registry::Client>) -> T) -> T {
         let options = Options { plain_http: [self.registry.clone()].into(), ..Options::default() };
         let registries = registry::open(&options).unwrap();
         registry::block_on(question(&registries)).unwrap()

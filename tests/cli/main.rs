@@ -42,6 +42,8 @@ mod shared;
 mod shells;
 mod since;
 mod status;
+mod suggest;
+mod units;
 mod validate;
 mod verify;
 mod why;

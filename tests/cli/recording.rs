@@ -179,6 +179,12 @@ pub fn complete() -> Recording {
     let line = "to stderr".to_owned();
     run.add(Kind::StepStarted { layer: layer(), step: 0, name: "[1/1] RUN x".to_owned(), line: Some(3) })
         .add(Kind::Output { layer: layer(), step: 0, stderr: true, line })
+        .add(Kind::Donor {
+            layer: layer(),
+            tag: Some("localhost:5000/workshop/rust:latest".parse().unwrap()),
+            digest: Some(image(2)),
+            why_none: None,
+        })
         .add(Kind::Promoted {
             layer: layer(),
             tag: "localhost:5000/workshop/rust:latest".parse().unwrap(),
@@ -229,6 +235,12 @@ pub fn eventful() -> Recording {
         .succeed("rust", built(1));
     run.begin("nickel", 1)
         .begin("wasm", 1)
+        .add(Kind::Donor {
+            layer: name("wasm"),
+            tag: None,
+            digest: None,
+            why_none: Some("there is no earlier image of it".to_owned()),
+        })
         .step("wasm", 0, "[1/1] RUN fetch")
         .step_end("wasm", 0, StepStatus::Failed)
         .add(Kind::Retrying {

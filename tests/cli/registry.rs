@@ -75,6 +75,24 @@ impl Namespace {
         self.manifest(repository, tag, &index)
     }
 
+    /// Pushes a document about an image, of a type, under a tag of its own.
+    pub fn push_document(&self, repository: &str, tag: &str, media_type: &str, image: &str, content: &[u8]) {
+        let config = self.bytes(repository, "application/vnd.oci.empty.v1+json", b"{}");
+        let layer = self.bytes(repository, media_type, content);
+        let size = self.get(&format!("/v2/{}/manifests/{image}", self.repository(repository))).len();
+        let manifest = json!({
+            "schemaVersion": 2,
+            "mediaType": "application/vnd.oci.image.manifest.v1+json",
+            "artifactType": media_type,
+            "config": config,
+            "layers": [layer],
+            "subject": {
+                "mediaType": "application/vnd.oci.image.manifest.v1+json", "digest": image, "size": size,
+            },
+        });
+        self.manifest(repository, tag, &manifest);
+    }
+
     fn manifest(&self, repository: &str, tag: &str, manifest: &Value) -> String {
         let body = serde_json::to_vec(manifest).unwrap();
         let path = format!("/v2/{}/manifests/{tag}", self.repository(repository));
@@ -86,16 +104,20 @@ impl Namespace {
 
     fn blob(&self, repository: &str, content: Value) -> Value {
         let body = serde_json::to_vec(&content).unwrap();
+        self.bytes(repository, "application/vnd.oci.image.config.v1+json", &body)
+    }
+
+    fn bytes(&self, repository: &str, media_type: &str, body: &[u8]) -> Value {
         let path = format!("/v2/{}/blobs/uploads/", self.repository(repository));
         let (status, head, _) = self.request("POST", &path, "text/plain", b"");
         assert_eq!(status, 202, "{path}");
         let location = head.lines().find_map(|line| line.strip_prefix("Location: ")).unwrap().trim();
         let location = location.split_once(&self.host).map_or(location, |(_, path)| path);
-        let digest = digest(&body);
+        let digest = digest(body);
         let path = format!("{location}&digest={digest}");
-        let (status, _, _) = self.request("PUT", &path, "application/octet-stream", &body);
+        let (status, _, _) = self.request("PUT", &path, "application/octet-stream", body);
         assert_eq!(status, 201, "{path}");
-        json!({ "mediaType": "application/vnd.oci.image.config.v1+json", "digest": digest, "size": body.len() })
+        json!({ "mediaType": media_type, "digest": digest, "size": body.len() })
     }
 
     fn get(&self, path: &str) -> Vec<u8> {

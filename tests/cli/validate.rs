@@ -324,13 +324,13 @@ fixtures! {
         shop.layer_with("again", "base", "class = 'source-dep,\ncooked.profiles = [\"release:lto=thin,debug=1\", \"release:debug=1,lto=thin\"],");
         shop.layer_with("twice", "base", "class = 'source-dep,\ncooked.profiles = [\"release:lto=thin,lto=off\"],");
         shop.layer_with("own", "base", "class = 'source-dep,\ncooked = {},\nbuild.args.COOK_PROFILES = \"dev\",");
-        ["again", "twice", "own"].map(|name| cooked(shop, name));
+        ["again", "twice", "own"].iter().for_each(|name| cooked(shop, name));
     };
     cooked_ceilings [Contract UnknownField] |shop| {
         shop.layer_with("part", "base", "class = 'source-dep,\ncooked.ceilings.units = 1.5,");
         shop.layer_with("below", "base", "class = 'source-dep,\ncooked.ceilings.cone.libc = -1,");
         shop.layer_with("other", "base", "class = 'source-dep,\ncooked.ceilings.crates = 1,");
-        ["part", "below", "other"].map(|name| cooked(shop, name));
+        ["part", "below", "other"].iter().for_each(|name| cooked(shop, name));
     };
     cooked_profiles_that_the_dockerfile_does_not_take [ArgUndeclared ArgDefault] |shop| {
         for name in ["lost", "other", "fine"] {

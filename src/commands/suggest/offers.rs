@@ -305,6 +305,10 @@ impl<'s> Catalog<'s> {
                     .or_default()
                     .push(&known.layer.name),
                 Err(Missing::NotBuilt) => {}
+                // What is the same for all images is said once.
+                Err(Missing::Registry(error)) => {
+                    remarks.entry(error.kind.to_string()).or_default().push(&known.layer.name)
+                }
                 Err(missing) => remarks.entry(missing.to_string()).or_default().push(&known.layer.name),
             }
         }

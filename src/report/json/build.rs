@@ -127,12 +127,25 @@ struct Layer<'a> {
     steps_run: u32,
     /// How many instructions of its Dockerfile were in a cache.
     steps_cached: u32,
+    /// The earlier image that its build could take compiled crates from; null where its Dockerfile takes none.
+    donor: Option<Donor<'a>>,
     /// What came out of its probes.
     probes: Vec<Probe<'a>>,
     /// Why it was not begun.
     not_started: Option<NotStarted<'a>>,
     /// Why it failed.
     failure: Option<Failure<'a>>,
+}
+
+/// An earlier image of the layer as donor of its build.
+#[derive(Debug, Serialize, JsonSchema)]
+struct Donor<'a> {
+    /// The tag that it was found under; null where there was none.
+    tag: Option<String>,
+    /// Its digest; null where there was none.
+    digest: Option<&'a str>,
+    /// Why there was none.
+    why_none: Option<&'a str>,
 }
 
 /// How a layer ended.
@@ -269,6 +282,16 @@ struct Run<'a> {
     ms: u64,
     /// How many layers had which outcome.
     totals: Totals,
+}
+
+impl<'a> Donor<'a> {
+    fn new(donor: &'a run::Donor) -> Self {
+        Self {
+            tag: donor.tag.as_ref().map(ToString::to_string),
+            digest: donor.digest.as_ref().map(|digest| digest.as_str()),
+            why_none: donor.why_none.as_deref(),
+        }
+    }
 }
 
 impl Answer for Build<'_> {
@@ -410,6 +433,7 @@ impl<'a> Layer<'a> {
             retries: &summary.retries,
             steps_run: summary.steps_run,
             steps_cached: summary.steps_cached,
+            donor: summary.donor.as_ref().map(Donor::new),
             probes: summary.probes.iter().map(Probe::new).collect(),
             not_started,
             failure,
@@ -435,6 +459,7 @@ impl<'a> Layer<'a> {
             retries: &[],
             steps_run: 0,
             steps_cached: 0,
+            donor: None,
             probes: Vec::new(),
             not_started: None,
             failure: None,

@@ -18,6 +18,7 @@ pub mod plan;
 pub mod schema;
 pub mod status;
 pub mod suggest;
+pub mod units;
 pub mod update;
 pub mod verify;
 pub mod why;

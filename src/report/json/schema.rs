@@ -18,11 +18,13 @@ use super::pins::{Lock, Outdated};
 use super::plan::Plan;
 use super::status::Status;
 use super::suggest::Suggest;
+use super::units::Units;
 use super::update::Update;
 use super::verify::Verify;
 use super::why::Why;
 use super::{Answer, VERSION};
 use crate::report::pipeline::github::Matrices;
+use crate::unit::Manifest;
 
 /// All answers, by the name of their schema.
 pub static SHAPES: &[Shape] = &[
@@ -41,10 +43,12 @@ pub static SHAPES: &[Shape] = &[
     Shape::of::<ReportList<'_>>(),
     Shape::of::<Schemas>(),
     Shape::of::<Show<'_>>(),
+    Shape::of::<Units<'_>>(),
     Shape::of::<Status<'_>>(),
     Shape::of::<Suggest<'_>>(),
     Shape::of::<Align<'_>>(),
     Shape::of::<Fleet<'_>>(),
+    Shape::foreign::<Manifest>("units"),
     Shape::of::<Update<'_>>(),
     Shape::of::<Validate<'_>>(),
     Shape::of::<ValidateExplain>(),

@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::shown;
 use crate::event::{CancelReason, Event, Kind, Origin, Outcome, Reader, RunOutcome, StepStatus};
 use crate::model::LayerName;
+use crate::report::run::donor;
 use crate::report::run::is_instruction;
 use crate::report::{count, duration};
 
@@ -93,6 +94,9 @@ impl Lines {
             Kind::LayerStarted { layer, attempt, .. } => {
                 self.forget(layer);
                 Some(if *attempt > 1 { format!("attempt {attempt}") } else { "begins".to_owned() })
+            }
+            Kind::Donor { tag, digest, why_none, .. } => {
+                Some(donor(tag.as_ref(), digest.as_ref(), why_none.as_deref()))
             }
             Kind::StepStarted { layer, step, name, .. } => {
                 let (step, name) = ((layer.clone(), *step), shown(name));

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-pub use text::{Style, list, not_run, probe, text};
+pub use text::{Style, donor, list, not_run, probe, text};
 
 use crate::event::{
     Built, CancelReason, Event, Kind, Outcome, PlannedLayer, ProbeResult, Reader, RunId, RunOutcome, SkippedLayer,
@@ -94,12 +94,25 @@ pub struct LayerSummary {
     pub steps_run: u32,
     /// How many instructions were in a cache in the last attempt.
     pub steps_cached: u32,
+    /// Whether an earlier image stood in for its Dockerfile's stage `donor`; `None` where it takes none.
+    pub donor: Option<Donor>,
     /// What came out of its probes.
     pub probes: Vec<ProbeResult>,
     /// Why it was tried again, attempt by attempt.
     pub retries: Vec<String>,
     /// The numbers of the steps that are instructions.
     instructions: BTreeSet<u32>,
+}
+
+/// The earlier image that a build could take compiled crates from, or why there was none.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Donor {
+    /// The tag that the image was found under.
+    pub tag: Option<ImageRef>,
+    /// The image.
+    pub digest: Option<Digest>,
+    /// Why there was none.
+    pub why_none: Option<String>,
 }
 
 /// Where a layer stands.
@@ -222,6 +235,7 @@ impl LayerSummary {
             built: None,
             steps_run: 0,
             steps_cached: 0,
+            donor: None,
             probes: Vec::new(),
             retries: Vec::new(),
             instructions: BTreeSet::new(),
@@ -246,6 +260,10 @@ impl LayerSummary {
                 StepStatus::Done | StepStatus::Failed => self.steps_run += 1,
                 StepStatus::Cancelled => {}
             },
+            Kind::Donor { tag, digest, why_none, .. } => {
+                let (tag, digest, why_none) = (tag.clone(), digest.clone(), why_none.clone());
+                self.donor = Some(Donor { tag, digest, why_none });
+            }
             Kind::Retrying { reason, .. } => push(&mut self.retries, reason.clone()),
             Kind::LayerBuilt { built, .. } => self.built(built),
             Kind::Probed { probe, .. } => push(&mut self.probes, probe.clone()),

@@ -2,10 +2,11 @@
 
 use anstyle::AnsiColor;
 
-use super::{LayerSummary, State, Summary};
+use super::{Donor, LayerSummary, State, Summary};
 use crate::event::{
     Action, CancelReason, Failure, NotRun, Origin, Outcome, ProbeResult, RunId, RunOutcome, StepFailure,
 };
+use crate::model::{Digest, ImageRef};
 use crate::report::progress::shown;
 use crate::report::{count, duration, table};
 
@@ -114,7 +115,22 @@ fn how(layer: &LayerSummary, origin: Origin) -> String {
     match (layer.planned.action, origin) {
         (Action::Prove, _) | (_, Origin::Present) => "proven".to_owned(),
         (_, Origin::Found) => "built by somebody else meanwhile".to_owned(),
-        (_, Origin::Built) => format!("built, {}", steps(format!("{} run", count(layer.steps_run, "step")))),
+        (_, Origin::Built) => {
+            let donor = layer.donor.as_ref();
+            let donor = donor.map(|Donor { tag, digest, why_none }| {
+                format!(", {}", self::donor(tag.as_ref(), digest.as_ref(), why_none.as_deref()))
+            });
+            let ran = steps(format!("{} run", count(layer.steps_run, "step")));
+            format!("built, {ran}{}", donor.unwrap_or_default())
+        }
+    }
+}
+
+/// The earlier image that a build can take compiled crates from, or why there is none.
+pub fn donor(tag: Option<&ImageRef>, digest: Option<&Digest>, why_none: Option<&str>) -> String {
+    match (tag, digest) {
+        (Some(tag), Some(digest)) => format!("donor {}@{}", tag.tag(), digest.short()),
+        _ => shown(&format!("no donor: {}", why_none.unwrap_or_default())),
     }
 }
 

@@ -1,6 +1,7 @@
 //! What layers save many projects, for people.
 
-use super::{megabytes, percent, seconds};
+use super::{percent, seconds};
+use crate::report::units::size;
 use crate::report::{count, enumeration, table};
 use crate::suggest::{Action, FleetAdvice, Proposal};
 
@@ -76,7 +77,7 @@ impl FleetReport<'_> {
 
     fn proposal(&self, proposal: &Proposal<'_>) -> String {
         let saves = format!("at most {} a day ({})", seconds(proposal.saved_ms), self.share(proposal.saved_ms));
-        let bytes = megabytes(proposal.bytes);
+        let bytes = size(proposal.bytes);
         match &proposal.action {
             Action::Add { project, also } => {
                 let also = if also.is_empty() {

@@ -12,6 +12,7 @@ pub use explain::{explanation, page, summary};
 pub use fleet::FleetReport;
 pub use snippet::{Snippet, Source};
 
+use super::units::size;
 use super::{count, enumeration, table};
 use crate::model::LayerName;
 use crate::suggest::{Advice, Basis, LibraryAdvice, Ranked, Stack, ToolAdvice};
@@ -166,7 +167,7 @@ impl<'a> SuggestReport<'a> {
             format!("{most}{} ({most}{})", seconds(ranked.saved_ms), percent(share)),
             reuses,
             clock,
-            bytes.map_or("-".to_owned(), megabytes),
+            bytes.map_or("-".to_owned(), size),
         ]
     }
 
@@ -178,7 +179,8 @@ impl<'a> SuggestReport<'a> {
             let pick = advice.set.iter().find(|pick| advice.layers[pick.layer].offer.layer == layer);
             pick.map(|pick| format!(" (+{})", seconds(pick.gain_ms))).unwrap_or_default()
         };
-        let mut text = format!("together: build in {}{}", stack.base, gain(stack.base));
+        let start = if advice.set.is_empty() { "build in" } else { "together: build in" };
+        let mut text = format!("{start} {}{}", stack.base, gain(stack.base));
         if !stack.donors.is_empty() {
             let donors: Vec<String> = stack.donors.iter().map(|layer| format!("{layer}{}", gain(layer))).collect();
             text.push_str(&format!(", copy from {}", enumeration(&donors)));
@@ -245,11 +247,6 @@ pub fn percent(share: f64) -> String {
         little if little < 1.0 => "< 1 %".to_owned(),
         some => format!("{} %", some.floor()),
     }
-}
-
-/// `158.2 MB`, of a million bytes each, as registries count.
-pub fn megabytes(bytes: u64) -> String {
-    format!("{}.{} MB", bytes / 1_000_000, bytes / 100_000 % 10)
 }
 
 /// A text that is no markup.
