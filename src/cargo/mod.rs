@@ -13,6 +13,7 @@ mod graph;
 mod oracle;
 mod profile;
 mod project;
+mod set;
 mod skeleton;
 mod toolchain;
 mod update;

@@ -18,6 +18,7 @@ mod images;
 mod list;
 mod lock;
 mod man;
+mod new;
 mod outdated;
 mod past;
 mod plan;
@@ -115,6 +116,7 @@ enum Command {
     Outdated(outdated::Args),
     Update(update::Args),
     Suggest(suggest::Args),
+    New(new::Args),
     Report(report::Args),
     Replay(replay::Args),
     Explain(explain::Args),
@@ -215,6 +217,7 @@ fn dispatch(context: &Context<'_>, command: &Command) -> Result<Exit, CommandErr
         Command::Lock(args) => lock::run(context, args),
         Command::Outdated(args) => outdated::run(context, args),
         Command::Update(args) => update::run(context, args),
+        Command::New(args) => new::run(context, args),
         Command::Suggest(args) => suggest::run(context, args),
         Command::Report(args) => report::run(context, args),
         Command::Replay(args) => replay::run(context, args),

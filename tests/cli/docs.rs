@@ -8,7 +8,7 @@ use lamina::diag::Code;
 
 use crate::workshop::{RUST, Workshop};
 
-const COMMANDS: [&str; 24] = [
+const COMMANDS: [&str; 25] = [
     "cascade",
     "why",
     "plan",
@@ -21,6 +21,7 @@ const COMMANDS: [&str; 24] = [
     "update",
     "build",
     "suggest",
+    "new",
     "report",
     "replay",
     "list",

@@ -13,6 +13,7 @@ pub mod findings;
 pub mod fleet;
 pub mod graph;
 pub mod layers;
+pub mod new;
 pub mod pins;
 pub mod plan;
 pub mod schema;
