@@ -1,6 +1,6 @@
 //! What layers save at most, by the lock alone: a package of the same name and version may be reused, and no other.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 use super::Costs;
 use super::held::HeldPackages;
@@ -24,15 +24,14 @@ pub fn total_ms(project: &Packages<'_>, costs: &Costs<'_>) -> u64 {
 
 /// What layers together save at most.
 pub fn bound<'a>(project: &Packages<'a>, layers: &[&HeldPackages<'_>]) -> Bound<'a> {
-    let mut bound = Bound::default();
-    for &(name, version) in project {
-        let held = layers.iter().filter_map(|layer| layer.get(&(name, version)));
-        if let Some(most) = held.copied().max() {
-            bound.packages.insert((name, version));
-            bound.saved_ms += most;
+    let mut most: HashMap<(&'a str, &'a str), u64> = HashMap::new();
+    for (package, &cpu_ms) in layers.iter().flat_map(|layer| layer.iter()) {
+        if let Some(package) = project.get(package) {
+            let known = most.entry(*package).or_default();
+            *known = cpu_ms.max(*known);
         }
     }
-    bound
+    Bound { saved_ms: most.values().sum(), packages: most.into_keys().collect() }
 }
 
 /// What a layer would save at most that has not been cooked yet, by the lock of its set.

@@ -109,7 +109,8 @@ pub fn fleet<'a>(
     ranked.retain(|layer| layer.saved_ms > 0);
     ranked.sort_by_key(|layer| Reverse(layer.saved_ms));
     let total_ms = crew.iter().map(|project| project.weight.saturating_mul(project.units.total_ms())).sum();
-    let picks = set::greedy(layers.len(), total_ms, weighed);
+    let alone: Vec<u64> = (0..layers.len()).map(|layer| weighed(&[layer])).collect();
+    let picks = set::greedy(&alone, total_ms, weighed);
     let set = picks.into_iter().map(|pick| (layers[pick.layer].0, pick.gain_ms)).collect();
     FleetAdvice { total_ms, layers: ranked, set }
 }

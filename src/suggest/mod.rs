@@ -184,7 +184,8 @@ impl<'a> Advice<'a> {
                 }
             }
         };
-        let picks = set::greedy(usable.len(), self.total_ms, saved_ms);
+        let alone: Vec<u64> = usable.iter().map(|&place| self.layers[place].saved_ms).collect();
+        let picks = set::greedy(&alone, self.total_ms, saved_ms);
         picks.into_iter().map(|pick| Pick { layer: usable[pick.layer], ..pick }).collect()
     }
 

@@ -295,3 +295,30 @@ fn a_folder_without_a_project_is_a_wrong_command_line() {
         )
         .code(2);
 }
+
+#[test]
+fn a_new_layer_from_a_project_is_valid_and_saves_it_everything() {
+    let Some(setting) = Setting::new() else { return };
+    let shop = &setting.shop;
+    shop.layer_with("rust", RUST, "tools_provided = [{ name = \"cargo-chef\", probe = [\"cargo-chef\"] }],");
+    let project = setting.project("app", &[("serde", ", features = [\"derive\"]"), ("memchr", "")], "");
+    let path = project.to_str().unwrap().to_owned();
+    let variables = cargo_variables();
+    let env: Vec<(&str, &str)> = variables.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    let written = shop.run_with(&["new", "app-deps", "--from-project", &path], "", b"", &env).answer(0);
+    let files = [".dockerignore", "Cargo.lock", "Cargo.toml", "Dockerfile", "src/lib.rs", "workflow.ncl"];
+    assert_eq!(written, files.map(|file| format!("layers/app-deps/{file}\n")).concat());
+    shop.run(["validate"]).any_stderr().answer(0);
+    // What is cooked from it is what the project needs.
+    let manifest = manifest("app-deps", &shop.root().join("layers/app-deps"), &BuildOptions::default());
+    let image = push(&setting.namespace, shop, "app-deps");
+    let tag = format!("units-{}", &image["sha256:".len()..][..20]);
+    let document = serde_json::to_vec(&manifest).unwrap();
+    setting.namespace.push_document("app-deps", &tag, Manifest::MEDIA_TYPE, &image, &document);
+    let json = setting.suggest(&project, &["--format", "json"]).json(0);
+    assert_eq!(json["layers"][0]["layer"], "app-deps");
+    assert_eq!(json["layers"][0]["reused"], json["project"]["needed"], "{json:#}");
+    shop.run_with(&["new", "app-deps", "--from-project", &path], "", b"", &env)
+        .stderr("error: there is a layer `app-deps` already\nhint: a layer's name is its folder's\n")
+        .code(2);
+}

@@ -27,7 +27,7 @@ pub fn run(context: &Context<'_>, args: &Args, snapshot: &Snapshot) -> Result<Ex
         subjects.push((subject, graph));
     }
     let catalog = Catalog::read(context, &args.registry, snapshot, true)?;
-    let held = catalog.held();
+    let held = catalog.held(None);
     let costs = held.costs();
     let units: Vec<Units<'_>> = subjects.iter().map(|(_, graph)| Units::new(graph, &costs)).collect();
     let weight = |place: usize| args.weight.get(place).copied().map_or(1, u64::from);

@@ -171,7 +171,8 @@ pub fn run(context: &Context<'_>, args: &Args) -> Result<Exit, CommandError> {
     let catalog = catalog?;
     let graph = planned(context, &subject, &args.build, graph)?;
     let packages = subject.packages();
-    let held = catalog.held();
+    let names = packages.iter().map(|(name, _)| *name).collect();
+    let held = catalog.held(graph.is_none().then_some(&names));
     let costs = held.costs();
     let units = graph.as_ref().map(|graph| Units::new(graph, &costs));
     let offers = catalog.offers(&held, &subject, &args.build, graph.as_ref(), &packages);

@@ -1,6 +1,6 @@
 //! What the layers of a catalog have to offer: their manifests, or the locks of those that were not cooked yet.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use futures_util::future::join_all;
@@ -97,20 +97,23 @@ impl<'s> Catalog<'s> {
         Ok(Self { snapshot, store, layers })
     }
 
-    /// What the layers hold.
-    pub fn held(&self) -> Held<'_> {
+    /// What the layers hold; where a project's names are given, as far as these go: with a thousand layers, most of it is
+    /// of no concern.
+    pub fn held(&self, names: Option<&HashSet<&str>>) -> Held<'_> {
         let units = self.layers.iter().map(|known| known.manifest.as_deref().map(HeldUnits::of)).collect();
-        let packages = self.layers.iter().map(|known| self.packages(known)).collect();
+        let packages = self.layers.iter().map(|known| self.packages(known, names)).collect();
         Held { units, packages }
     }
 
-    fn packages<'a>(&'a self, known: &'a Known<'_>) -> Option<HeldPackages<'a>> {
+    fn packages<'a>(&'a self, known: &'a Known<'_>, names: Option<&HashSet<&str>>) -> Option<HeldPackages<'a>> {
         if let Some(manifest) = &known.manifest {
             return Some(packages(manifest));
         }
         let summary = self.store.summary(&known.found.as_ref().ok()?.digest)?;
         let cooks = summary.cooks().map(|cook| {
-            let packages = cook.packages().filter(|package| package.source.is_some());
+            let packages = cook.packages().filter(|package| {
+                package.source.is_some() && names.is_none_or(|names| names.contains(package.name))
+            });
             let packages = packages.map(|package| ((package.name, package.version), package.cpu_ms));
             ((cook.profile(), cook.settings()), packages)
         });
