@@ -23,7 +23,7 @@ pub fn total_ms(project: &Packages<'_>, costs: &Costs<'_>) -> u64 {
 }
 
 /// What layers together save at most.
-pub fn bound<'a>(project: &Packages<'a>, layers: &[&HeldPackages<'_>]) -> Bound<'a> {
+pub fn bound<'a>(project: &Packages<'a>, layers: &[&HeldPackages<'a>]) -> Bound<'a> {
     let mut most: HashMap<(&'a str, &'a str), u64> = HashMap::new();
     for (package, &cpu_ms) in layers.iter().flat_map(|layer| layer.iter()) {
         if let Some(package) = project.get(package) {
