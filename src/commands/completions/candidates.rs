@@ -22,9 +22,7 @@ use crate::history::History;
 use crate::lock::{self, Lock};
 use crate::model::{Class, LayerName, RelPath};
 use crate::report::json::SHAPES;
-use crate::report::suggest;
 use crate::tree::{self, EntryKind, MAX_TEXT, Tree, WorkTree};
-use crate::unit::Hindrance;
 
 /// Where the candidates of a value come from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -191,10 +189,7 @@ impl Line {
         let mut found: Vec<CompletionCandidate> = match source {
             Source::Layers => layers(""),
             Source::Checks => CHECKS.iter().map(|check| plain(check.name, check.summary)).collect(),
-            Source::Codes => {
-                let obstacles = Hindrance::ALL.into_iter().map(|it| plain(it.code(), suggest::summary(it)));
-                Code::ALL.iter().map(|code| plain(code.as_str(), code.summary())).chain(obstacles).collect()
-            }
+            Source::Codes => Code::ALL.iter().map(|code| plain(code.as_str(), code.summary())).collect(),
             Source::Decisions => self.decisions().into_iter().map(|(id, title)| candidate(id, Some(title))).collect(),
             Source::Images => images().collect(),
             Source::Revisions => self.revisions().into_iter().map(|(name, what)| plain(&name, what)).collect(),

@@ -33,7 +33,7 @@ use crate::unit::UnitGraph;
   lamina suggest --project layers/fastembed --lock-only --format names
   lamina suggest --project layers/librosys --snippet dockerfile
   lamina suggest --project layers/librosys --align
-  lamina suggest --project layers/librosys --weight 20 --project layers/ontoref --weight 3 --propose")]
+  lamina suggest --project layers/librosys --project layers/ontoref --propose")]
 pub struct Args {
     /// The project: a folder with a Cargo.toml and a Cargo.lock, or one below it; several give one ranking for all
     #[arg(long, value_name = "DIR", default_value = ".")]

@@ -111,9 +111,9 @@ impl<'s> Catalog<'s> {
         }
         let summary = self.store.summary(&known.found.as_ref().ok()?.digest)?;
         let cooks = summary.cooks().map(|cook| {
-            let packages = cook.packages().filter(|package| {
-                package.source.is_some() && names.is_none_or(|names| names.contains(package.name))
-            });
+            let packages = cook
+                .packages()
+                .filter(|package| package.source.is_some() && names.is_none_or(|names| names.contains(package.name)));
             let packages = packages.map(|package| ((package.name, package.version), package.cpu_ms));
             ((cook.profile(), cook.settings()), packages)
         });
