@@ -27,6 +27,7 @@ pub mod registry;
 pub mod report;
 pub mod run;
 pub mod snapshot;
+pub mod suggest;
 pub mod tree;
 pub mod unit;
 pub mod warm;

@@ -13,6 +13,8 @@ mod graph;
 mod oracle;
 mod profile;
 mod project;
+mod set;
+mod skeleton;
 mod toolchain;
 mod update;
 mod workspace;

@@ -23,13 +23,15 @@ pub enum Exit {
     Build,
     /// There is no engine to build with: its client is missing or too old, or it can't be reached.
     Engine,
+    /// There is nothing to suggest.
+    Nothing,
     /// The run was ended by a signal.
     Interrupted,
 }
 
 impl Exit {
     /// All codes with what they mean, as the help and the reference say it.
-    pub const ALL: [(Exit, &'static str); 10] = [
+    pub const ALL: [(Exit, &'static str); 11] = [
         (Exit::Success, "success; also when nothing is affected"),
         (Exit::Failure, "failure: a file can't be read, a program is missing, the disk is full"),
         (Exit::Usage, "the command line is wrong, or names a layer, a check or a code that does not exist"),
@@ -39,6 +41,7 @@ impl Exit {
         (Exit::Registry, "a registry can't be asked, or its answer can't be trusted"),
         (Exit::Build, "a layer could not be built or proven"),
         (Exit::Engine, "there is no engine to build with: its client is missing or too old, or it can't be reached"),
+        (Exit::Nothing, "there is nothing to suggest"),
         (Exit::Interrupted, "the run was ended by a signal: Ctrl-C, SIGTERM or SIGHUP"),
     ];
 
@@ -54,6 +57,7 @@ impl Exit {
             Exit::Registry => 6,
             Exit::Build => 7,
             Exit::Engine => 8,
+            Exit::Nothing => 9,
             Exit::Interrupted => 130,
         }
     }

@@ -5,12 +5,14 @@ use super::ui::Ui;
 use crate::checks;
 use crate::diag::Code;
 use crate::report::json::findings::Explain;
-use crate::report::{diagnostics, json};
+use crate::report::{diagnostics, json, suggest};
+use crate::unit::Hindrance;
 
-/// Explain a finding's code: what it means, why it matters, what to do
+/// Explain a finding's code, or that of an obstacle to reuse: what it means, why it matters, what to do
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   lamina explain from-undeclared
+  lamina explain other-profile
   lamina explain cycle --format json
 
 `lamina validate --list` lists all codes.")]
@@ -24,10 +26,15 @@ pub struct Args {
 
 /// Needs no catalog.
 pub fn run(ui: &Ui, args: &Args) -> Result<Exit, CommandError> {
-    let code = find(&args.code)?;
-    let answer = match args.format {
-        Format::Text => text(code),
-        Format::Json => json::answer(Explain::from(code)),
+    let hindrance = Hindrance::ALL.into_iter().find(|hindrance| hindrance.code() == args.code);
+    let answer = match (hindrance, args.format) {
+        (Some(hindrance), Format::Text) => {
+            let (summary, explanation) = (suggest::summary(hindrance), suggest::explanation(hindrance));
+            format!("{} (obstacle to reuse)\n\n{summary}\n\n{explanation}\n", hindrance.code())
+        }
+        (Some(hindrance), Format::Json) => json::answer(Explain::from(hindrance)),
+        (None, Format::Text) => text(find(&args.code)?),
+        (None, Format::Json) => json::answer(Explain::from(find(&args.code)?)),
     };
     ui.answer(&answer)?;
     Ok(Exit::Success)

@@ -130,7 +130,7 @@ pub fn failed(context: &Context<'_>, asked: usize, errors: &[&RegistryError]) ->
     let hints: BTreeSet<String> = errors.iter().filter_map(|error| hint(error)).collect();
     error = hints.into_iter().fold(error, CommandError::hint);
     if errors.iter().any(|error| matches!(error.kind, RegistryErrorKind::Unreachable { .. })) {
-        error = error.hint("`build`, `plan`, `status`, `verify`, `show --units`, `lock`, `outdated` and `update` ask registries; all else works without a network");
+        error = error.hint("`build`, `plan`, `status`, `suggest`, `verify`, `show --units`, `lock`, `outdated` and `update` ask registries; all else works without a network");
     }
     error
 }

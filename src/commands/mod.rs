@@ -19,6 +19,7 @@ mod images;
 mod list;
 mod lock;
 mod man;
+mod new;
 mod outdated;
 mod past;
 mod plan;
@@ -32,6 +33,7 @@ mod scope;
 mod selection;
 mod show;
 mod status;
+mod suggest;
 mod ui;
 mod update;
 mod validate;
@@ -116,6 +118,8 @@ enum Command {
     Lock(lock::Args),
     Outdated(outdated::Args),
     Update(update::Args),
+    Suggest(suggest::Args),
+    New(new::Args),
     Report(report::Args),
     Replay(replay::Args),
     Crates(crates::Args),
@@ -218,6 +222,8 @@ fn dispatch(context: &Context<'_>, command: &Command) -> Result<Exit, CommandErr
         Command::Lock(args) => lock::run(context, args),
         Command::Outdated(args) => outdated::run(context, args),
         Command::Update(args) => update::run(context, args),
+        Command::New(args) => new::run(context, args),
+        Command::Suggest(args) => suggest::run(context, args),
         Command::Report(args) => report::run(context, args),
         Command::Replay(args) => replay::run(context, args),
         Command::Crates(args) => crates::run(context, args),

@@ -19,6 +19,7 @@ pub mod reason;
 pub mod run;
 pub mod sarif;
 pub mod status;
+pub mod suggest;
 pub mod units;
 pub mod update;
 pub mod verify;

@@ -8,7 +8,7 @@ use lamina::diag::Code;
 
 use crate::workshop::{RUST, Workshop};
 
-const COMMANDS: [&str; 25] = [
+const COMMANDS: [&str; 27] = [
     "cascade",
     "why",
     "plan",
@@ -22,6 +22,8 @@ const COMMANDS: [&str; 25] = [
     "outdated",
     "update",
     "build",
+    "suggest",
+    "new",
     "report",
     "replay",
     "list",

@@ -79,6 +79,7 @@ const ROOMS: &[(&str, u8, &[&str])] = &[
             "cascade",
         ],
     ),
+    ("suggest", 5, &["model", "unit"]),
     // Beside `publish`: units in registries and target folders.
     ("warm", 6, &["model", "registry", "event", "engine", "unit", "cargo"]),
     (
@@ -153,6 +154,8 @@ const ROOMS: &[(&str, u8, &[&str])] = &[
             "registry",
             "cascade",
             "checks",
+            "unit",
+            "suggest",
             "plan",
             "run",
             "publish",
@@ -191,6 +194,7 @@ const ROOMS: &[(&str, u8, &[&str])] = &[
             "crates",
             "cargo",
             "cooked",
+            "suggest",
         ],
     ),
 ];

@@ -45,6 +45,7 @@ mod shared;
 mod shells;
 mod since;
 mod status;
+mod suggest;
 mod units;
 mod validate;
 mod verify;

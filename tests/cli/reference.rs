@@ -7,6 +7,8 @@ use std::path::Path;
 use lamina::catalog::raw;
 use lamina::checks::CHECKS;
 use lamina::diag::Severity;
+use lamina::report::suggest;
+use lamina::unit::Hindrance;
 use serde_json::Value;
 
 use crate::workshop::Workshop;
@@ -43,6 +45,20 @@ fn checks_md_has_every_check_and_code_in_its_words() {
         }
     }
     let page = page("docs/checks.md");
+    let written = page.split_once("\n## ").map(|(_, rest)| format!("## {rest}")).unwrap();
+    assert_eq!(written.trim(), expected.trim());
+}
+
+#[test]
+fn obstacles_md_has_every_obstacle_in_its_words() {
+    let mut expected = String::new();
+    for hindrance in Hindrance::ALL {
+        let (summary, explanation) = (suggest::summary(hindrance), suggest::explanation(hindrance));
+        expected.push_str(&format!("## {}\n\n{summary}\n\n{explanation}\n\n", hindrance.code()));
+        let told = Workshop::bare("").run(["explain", hindrance.code()]).answer(0);
+        assert_eq!(told, format!("{} (obstacle to reuse)\n\n{summary}\n\n{explanation}\n", hindrance.code()));
+    }
+    let page = page("docs/obstacles.md");
     let written = page.split_once("\n## ").map(|(_, rest)| format!("## {rest}")).unwrap();
     assert_eq!(written.trim(), expected.trim());
 }

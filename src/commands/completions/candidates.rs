@@ -250,8 +250,8 @@ mod tests {
 
     /// Values that nobody completes: numbers, an address, a digest, places of secrets, crates.
     const FREE: &[&str] = &[
-        "N", "MIB", "SECONDS", "URL", "SHA256", "FACTOR", "SECRET", "SSH", "NAME", "CRATE", "PROFILE", "FEATURES",
-        "TRIPLE", "PACKAGE",
+        "N", "MIB", "SECONDS", "URL", "SHA256", "FACTOR", "SECRET", "SSH", "SAVING", "NAME", "CRATE", "PROFILE",
+        "FEATURES", "TRIPLE", "PACKAGE",
     ];
 
     fn check(command: &clap::Command) {

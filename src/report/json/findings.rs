@@ -11,6 +11,8 @@ use crate::checks::{self, CHECKS, Check};
 use crate::diag::{self, Code, Diagnostic};
 use crate::model::LayerName;
 use crate::report::place::{self, Texts};
+use crate::report::suggest;
+use crate::unit::Hindrance;
 
 /// Whether the catalog is right, and what is wrong with it.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -123,12 +125,12 @@ struct ExplainedCode {
     explanation: &'static str,
 }
 
-/// What a finding's code means, and what to do about it.
+/// What the code of a finding, or of an obstacle to reuse, means, and what to do about it.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct Explain {
     #[serde(flatten)]
     code: ExplainedCode,
-    /// The checks that can find it.
+    /// The checks that can find it; none for an obstacle to reuse, which is no finding.
     checks: Vec<&'static str>,
 }
 
@@ -229,6 +231,18 @@ impl ValidateList {
 impl From<Code> for Explain {
     fn from(code: Code) -> Self {
         Self { code: code.into(), checks: checks::of(code).map(|check| check.name).collect() }
+    }
+}
+
+impl From<Hindrance> for Explain {
+    fn from(hindrance: Hindrance) -> Self {
+        let code = ExplainedCode {
+            code: hindrance.code(),
+            severity: Severity::Note,
+            summary: suggest::summary(hindrance),
+            explanation: suggest::explanation(hindrance),
+        };
+        Self { code, checks: Vec::new() }
     }
 }
 

@@ -4,18 +4,22 @@
 //!
 //! A new answer is a type with [`Answer`], and a line in [`SHAPES`].
 
+pub mod align;
 pub mod build;
 pub mod cascade;
 mod change;
 pub mod crates;
 pub mod decisions;
 pub mod findings;
+pub mod fleet;
 pub mod graph;
 pub mod layers;
+pub mod new;
 pub mod pins;
 pub mod plan;
 pub mod schema;
 pub mod status;
+pub mod suggest;
 pub mod units;
 pub mod update;
 pub mod verify;

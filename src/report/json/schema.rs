@@ -6,16 +6,20 @@ use schemars::{JsonSchema, Schema};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
+use super::align::Align;
 use super::build::{Build, Report, ReportList};
 use super::cascade::Cascade;
 use super::crates::{CratesAlign, CratesCone, CratesDiff, CratesOutdated, CratesSnapshot};
 use super::decisions::{Adrs, Axioms};
 use super::findings::{Explain, Validate, ValidateExplain, ValidateList};
+use super::fleet::Fleet;
 use super::graph::Graph;
 use super::layers::{List, Show};
+use super::new::New;
 use super::pins::{Lock, Outdated};
 use super::plan::Plan;
 use super::status::Status;
+use super::suggest::Suggest;
 use super::units::Units;
 use super::update::Update;
 use super::verify::Verify;
@@ -41,6 +45,7 @@ pub static SHAPES: &[Shape] = &[
     Shape::of::<Graph<'_>>(),
     Shape::of::<List<'_>>(),
     Shape::of::<Lock<'_>>(),
+    Shape::of::<New<'_>>(),
     Shape::of::<Outdated<'_>>(),
     Shape::of::<Plan<'_>>(),
     Shape::of::<Report<'_>>(),
@@ -49,6 +54,9 @@ pub static SHAPES: &[Shape] = &[
     Shape::of::<Show<'_>>(),
     Shape::of::<Units<'_>>(),
     Shape::of::<Status<'_>>(),
+    Shape::of::<Suggest<'_>>(),
+    Shape::of::<Align<'_>>(),
+    Shape::of::<Fleet<'_>>(),
     Shape::foreign::<Manifest>("units"),
     Shape::of::<Update<'_>>(),
     Shape::of::<Validate<'_>>(),
