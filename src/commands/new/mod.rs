@@ -69,7 +69,7 @@ pub fn run(context: &Context<'_>, args: &Args) -> Result<Exit, CommandError> {
     paths.sort();
     context.ui.answer(&match args.format {
         Format::Text => paths.iter().map(|path| format!("{path}\n")).collect(),
-        Format::Json => json::answer(json::new::New::new(&args.layer, &paths)),
+        Format::Json => json::answer(json::new::Written::new(&args.layer, &paths)),
     })?;
     Ok(Exit::Success)
 }

@@ -73,7 +73,7 @@ impl<'s> Catalog<'s> {
         let names: Vec<&LayerName> = layers.iter().map(|layer| &layer.name).collect();
         let mut store = cache_folder().map_or_else(Store::in_memory, |cache| Store::open(&cache));
         let (answers, sizes) = context.ask(args, snapshot, async |registry| {
-            let answers: Vec<(Result<Found, Missing>, Option<Arc<Manifest>>)> = if with_units {
+            let answers: Vec<(_, Option<Arc<Manifest>>)> = if with_units {
                 let answers = cooked::manifests(Some(registry), &mut store, snapshot, &names).await;
                 let split = |answer: Result<(Found, Arc<Manifest>), Missing>| match answer {
                     Ok((found, manifest)) => (Ok(found), Some(manifest)),

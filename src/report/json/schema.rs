@@ -15,7 +15,7 @@ use super::findings::{Explain, Validate, ValidateExplain, ValidateList};
 use super::fleet::Fleet;
 use super::graph::Graph;
 use super::layers::{List, Show};
-use super::new::New;
+use super::new::Written;
 use super::pins::{Lock, Outdated};
 use super::plan::Plan;
 use super::status::Status;
@@ -45,7 +45,7 @@ pub static SHAPES: &[Shape] = &[
     Shape::of::<Graph<'_>>(),
     Shape::of::<List<'_>>(),
     Shape::of::<Lock<'_>>(),
-    Shape::of::<New<'_>>(),
+    Shape::of::<Written<'_>>(),
     Shape::of::<Outdated<'_>>(),
     Shape::of::<Plan<'_>>(),
     Shape::of::<Report<'_>>(),
