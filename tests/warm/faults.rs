@@ -156,7 +156,8 @@ fn all_is_placed_from_a_registry_that_is_well() {
 
 #[test]
 fn a_unit_that_can_not_be_had_is_a_miss_with_all_that_needs_it() {
-    let faults: [(&str, fn(Reply) -> Reply, bool); 7] = [
+    type Fault = fn(Reply) -> Reply;
+    let faults: [(&str, Fault, bool); 7] = [
         ("has no such", |_| Reply::new(404, ""), false),
         ("trusted", |_| Reply::new(200, "another content"), false),
         ("trusted", |_| Reply::new(200, vec![0; 1 << 20]), false),
