@@ -47,8 +47,8 @@ pub(super) async fn push(
         "schemaVersion": 2,
         "mediaType": MANIFEST,
         "artifactType": artifact_type,
-        "config": { "mediaType": EMPTY, "digest": config, "size": 2, "data": "e30=" },
-        "layers": [{ "mediaType": media_type, "digest": layer, "size": size }],
+        "config": { "mediaType": EMPTY, "digest": config.digest, "size": 2, "data": "e30=" },
+        "layers": [{ "mediaType": media_type, "digest": layer.digest, "size": size }],
         "subject": { "mediaType": image.media_type, "digest": image.digest, "size": image.bytes.len() },
         "annotations": annotations,
     });

@@ -12,7 +12,7 @@ use super::headers::parse_next_link;
 use super::options::Options;
 use super::transport::{Answer, Body, Request, Transport};
 use super::wire::{self, shortened};
-use super::{Manifest, Pushed, RawManifest, Registry};
+use super::{Blob, Manifest, Pushed, RawManifest, Registry};
 use crate::model::{Digest, ImageRef};
 
 /// A manifest may have as many bytes as the distribution specification has registries accept at least.
@@ -242,7 +242,7 @@ impl Registry for Client {
         self.at(image, Access::Pull, read).await
     }
 
-    async fn push_blob(&self, image: &ImageRef, bytes: Vec<u8>) -> Result<Digest, RegistryError> {
+    async fn push_blob(&self, image: &ImageRef, bytes: Vec<u8>) -> Result<Blob, RegistryError> {
         self.at(image, Access::Push, |place| async move { self.upload(&place, &bytes).await }).await
     }
 

@@ -93,8 +93,7 @@ pub trait Registry: Sync {
     ///
     /// # Errors
     /// When the registry can't be asked, or does not take it.
-    fn push_blob(&self, image: &ImageRef, bytes: Vec<u8>)
-    -> impl Future<Output = Result<Digest, RegistryError>> + Send;
+    fn push_blob(&self, image: &ImageRef, bytes: Vec<u8>) -> impl Future<Output = Result<Blob, RegistryError>> + Send;
 
     /// Puts a manifest or an index under the image's tag, which stands for it from then on; never into a mirror.
     ///
@@ -117,6 +116,15 @@ pub struct RawManifest {
     pub media_type: String,
     /// The bytes.
     pub bytes: Vec<u8>,
+}
+
+/// Content that a registry has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Blob {
+    /// Its digest.
+    pub digest: Digest,
+    /// Whether it was sent, for it was not there before.
+    pub is_new: bool,
 }
 
 /// A manifest that a registry has taken.

@@ -3,11 +3,11 @@
 use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderName, LOCATION};
 use reqwest::{Method, Url};
 
-use super::Pushed;
 use super::client::{Ask, Client, MAX_MANIFEST, Place, announced};
 use super::error::RegistryErrorKind;
 use super::transport::{Answer, Body, Request, authority};
 use super::wire::{self, shortened};
+use super::{Blob, Pushed};
 use crate::model::Digest;
 
 /// What an answer to a write may have; nobody reads it.
@@ -18,11 +18,11 @@ const CONTENT: &[(HeaderName, &str)] = &[(CONTENT_TYPE, "application/octet-strea
 
 impl Client {
     /// Puts content where it is not there yet.
-    pub(super) async fn upload(&self, place: &Place, bytes: &[u8]) -> Result<Digest, RegistryErrorKind> {
+    pub(super) async fn upload(&self, place: &Place, bytes: &[u8]) -> Result<Blob, RegistryErrorKind> {
         let digest = wire::digest(bytes);
         let blob = place.url(&format!("blobs/{digest}"))?;
         match self.ask(place, ask(Method::HEAD, blob, &[(ACCEPT, "*/*")], Body::None)).await {
-            Ok(_) => return Ok(digest),
+            Ok(_) => return Ok(Blob { digest, is_new: false }),
             // Some registries do not know HEAD; then it is put a second time.
             Err(RegistryErrorKind::NotFound { .. } | RegistryErrorKind::Server { status: 405, .. }) => {}
             Err(error) => return Err(error),
@@ -45,7 +45,7 @@ impl Client {
             }
         };
         taken(place, &answer, &digest)?;
-        Ok(digest)
+        Ok(Blob { digest, is_new: true })
     }
 
     /// Puts a manifest under a tag.

@@ -10,7 +10,7 @@ use std::time::Duration;
 use fastrand::Rng;
 
 use super::error::{RegistryError, RegistryErrorKind};
-use super::{Manifest, Pushed, RawManifest, Registry};
+use super::{Blob, Manifest, Pushed, RawManifest, Registry};
 use crate::model::{Digest, ImageRef};
 
 /// When and how often a question is repeated.
@@ -140,7 +140,7 @@ impl<R: Registry> Registry for Retry<R> {
         self.repeat(|| self.inner.blob(image, digest, limit)).await
     }
 
-    async fn push_blob(&self, image: &ImageRef, bytes: Vec<u8>) -> Result<Digest, RegistryError> {
+    async fn push_blob(&self, image: &ImageRef, bytes: Vec<u8>) -> Result<Blob, RegistryError> {
         self.repeat(|| self.inner.push_blob(image, bytes.clone())).await
     }
 

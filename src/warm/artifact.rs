@@ -1,7 +1,7 @@
 //! Units in a registry: an OCI artifact whose configuration is the unit manifest, with a blob a unit. Equal units are
 //! equal blobs, and all artifacts of a catalog lie in one repository: so each is there once.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use super::files::UnitError;
 use super::pack::{Packed, pack};
 use super::place::Place;
 use crate::model::{Digest, ImageRef};
-use crate::registry::{Registry, RegistryError, RegistryErrorKind, if_found};
+use crate::registry::{Blob, Registry, RegistryError, RegistryErrorKind, if_found};
 use crate::unit::{Environment, Manifest};
 
 /// The type of the artifact.
@@ -25,8 +25,6 @@ const OCI_MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 const MAX_BLOB: u64 = 512 << 20;
 /// How many units are packed and sent at a time, at most.
 const SENT_AT_ONCE: usize = 4;
-/// How many artifacts are read to know what is there.
-const MOST_KNOWN: usize = 16;
 /// The unit's place in a target folder.
 const UNIT: &str = "dev.lamina.unit";
 /// The digest of what its dependents were made with.
@@ -69,7 +67,7 @@ pub struct Published {
     pub digest: Digest,
     /// The units that can be had now.
     pub units: usize,
-    /// Those that were not in the registry before, as far as that is known.
+    /// Those that were not in the repository before.
     pub new: usize,
     /// The bytes of all blobs.
     pub bytes: u64,
@@ -130,24 +128,6 @@ pub async fn read(
     Ok(Some(Artifact { at: at.clone(), manifest, entries: entries.collect::<Result<_, _>>()? }))
 }
 
-/// The blobs that a repository has for certain: those which artifacts name whose tags begin with this. Not all are read,
-/// and none that can't be: what is not known is looked for one by one.
-pub async fn known(registry: &impl Registry, at: &ImageRef, prefix: &str) -> BTreeSet<Digest> {
-    let mut tags = registry.tags(at).await.unwrap_or_default();
-    tags.retain(|tag| tag.starts_with(prefix));
-    tags.sort();
-    let nobody = Arc::new(Manifest {
-        version: Manifest::VERSION,
-        layer: String::new(),
-        environment: Environment::default(),
-        cooks: Vec::new(),
-    });
-    let named = tags.iter().take(MOST_KNOWN).filter_map(|tag| at.with_tag(tag).ok());
-    let reads = named.map(async |at| read(registry, &at, Some(Arc::clone(&nobody))).await.ok().flatten());
-    let artifacts = futures_util::future::join_all(reads).await;
-    artifacts.into_iter().flatten().flat_map(|artifact| artifact.entries.into_values()).map(|it| it.digest).collect()
-}
-
 /// The archive of a unit. Its bytes are those of the digest.
 ///
 /// # Errors
@@ -157,7 +137,7 @@ pub async fn blob(registry: &impl Registry, at: &ImageRef, entry: &Entry) -> Res
 }
 
 /// Publishes the units of a manifest that others can use, from a target folder of each call of cargo: `folders` are
-/// those of `manifest.cooks`. `known` are blobs that the repository has for certain.
+/// those of `manifest.cooks`.
 ///
 /// # Errors
 /// When the registry can't be asked, or does not take it; also where there are more units than a manifest can name.
@@ -166,7 +146,6 @@ pub async fn publish(
     at: &ImageRef,
     manifest: &Manifest,
     folders: &[PathBuf],
-    known: &BTreeSet<Digest>,
     annotations: &BTreeMap<&str, String>,
 ) -> Result<Published, RegistryError> {
     let config = serde_json::to_vec(manifest).unwrap_or_default();
@@ -183,11 +162,7 @@ pub async fn publish(
         if size > MAX_BLOB {
             return Ok((place, Err(UnitError::TooLarge.to_string())));
         }
-        let digest = super::files::digest_of(&blob);
-        let is_new = !known.contains(&digest);
-        if is_new {
-            registry.push_blob(at, blob).await?;
-        }
+        let Blob { digest, is_new } = registry.push_blob(at, blob).await?;
         Ok((place, Ok((Entry { digest, size, bytes, content, watched }, is_new))))
     });
     let mut sent = sent.buffered(SENT_AT_ONCE);
@@ -210,7 +185,7 @@ pub async fn publish(
         "schemaVersion": 2,
         "mediaType": OCI_MANIFEST,
         "artifactType": ARTIFACT_TYPE,
-        "config": { "mediaType": Manifest::MEDIA_TYPE, "digest": config, "size": config_size },
+        "config": { "mediaType": Manifest::MEDIA_TYPE, "digest": config.digest, "size": config_size },
         "layers": layers,
         "annotations": annotations,
     });

@@ -263,11 +263,6 @@ pub(super) fn digest(hash: Sha256) -> Digest {
     format!("sha256:{hex}").parse().expect("a SHA-256 has 64 digits")
 }
 
-/// The digest of bytes.
-pub(super) fn digest_of(bytes: &[u8]) -> Digest {
-    digest(Sha256::new_with_prefix(bytes))
-}
-
 /// A unit that is in a target folder.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Present {

@@ -17,7 +17,7 @@ mod refs;
 mod target;
 mod unpack;
 
-pub use artifact::{Artifact, Entry, Published, known, publish, read};
+pub use artifact::{Artifact, Entry, Published, publish, read};
 pub use choose::{Contents, Miss, Offer, Take, Verdict, Wanted, choose, rank};
 pub use export::{Exported, export};
 pub use files::{UnitError, unit_bytes, watched};

@@ -69,8 +69,8 @@ fn push(shop: &Shop, tag: &str, labels: &Value, proven: bool) -> String {
         let config = config.to_string().into_bytes();
         let rubbish = format!("no layer at all {}", shop.unique).into_bytes();
         let (size, rubbish_size) = (config.len(), rubbish.len());
-        let config = registry.push_blob(&image, config).await.unwrap();
-        let rubbish = registry.push_blob(&image, rubbish).await.unwrap();
+        let config = registry.push_blob(&image, config).await.unwrap().digest;
+        let rubbish = registry.push_blob(&image, rubbish).await.unwrap().digest;
         let media_type = "application/vnd.oci.image.manifest.v1+json";
         let manifest = json!({
             "schemaVersion": 2,

@@ -54,7 +54,7 @@ impl Place {
     pub async fn push(&self, image: &ImageRef, content: &str) -> Digest {
         let config = serde_json::json!({ "architecture": "amd64", "os": "linux", "comment": content }).to_string();
         let size = config.len();
-        let digest = self.registries.push_blob(image, config.into_bytes()).await.unwrap();
+        let digest = self.registries.push_blob(image, config.into_bytes()).await.unwrap().digest;
         let manifest = serde_json::json!({
             "schemaVersion": 2,
             "mediaType": MANIFEST,

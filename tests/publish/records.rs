@@ -125,7 +125,7 @@ fn what_is_no_proof_of_the_image_is_none() {
         place.push(&tag(&digest), "an image").await;
         let error = recorded(registries, &image, &digest).await.unwrap_err();
         assert!(matches!(error.kind, RegistryErrorKind::Malformed { .. }), "{error}");
-        let text = registries.push_blob(&image, b"[\x1b]".to_vec()).await.unwrap();
+        let text = registries.push_blob(&image, b"[\x1b]".to_vec()).await.unwrap().digest;
         let manifest = json!({
             "schemaVersion": 2, "mediaType": MANIFEST,
             "config": { "mediaType": "a/b", "digest": text, "size": 3 },

@@ -21,7 +21,7 @@ const BYTES: &[u8] = b"some content";
 
 fn push_blob(options: &Options, image: &ImageRef, bytes: &[u8]) -> Result<Digest, RegistryError> {
     let registries = registry::open(options).unwrap();
-    registry::block_on(registries.push_blob(image, bytes.to_vec())).unwrap()
+    registry::block_on(registries.push_blob(image, bytes.to_vec())).unwrap().map(|blob| blob.digest)
 }
 
 fn push_manifest(options: &Options, image: &ImageRef, bytes: &[u8]) -> Result<Pushed, RegistryError> {
@@ -63,13 +63,13 @@ fn there_and_back(options: &Options, host: &str, name: &str) {
     registry::block_on(async {
         let registries = registry::open(options).unwrap();
         let pushed = [
-            registries.push_blob(&one, config.clone()).await.unwrap(),
-            registries.push_blob(&one, b"first layer".to_vec()).await.unwrap(),
-            registries.push_blob(&one, b"second".to_vec()).await.unwrap(),
-            // It is there by now.
-            registries.push_blob(&one, config.clone()).await.unwrap(),
+            registries.push_blob(&one, config.clone()).await.unwrap().digest,
+            registries.push_blob(&one, b"first layer".to_vec()).await.unwrap().digest,
+            registries.push_blob(&one, b"second".to_vec()).await.unwrap().digest,
         ];
-        assert_eq!(pushed[3], digest_of(&config));
+        let again = registries.push_blob(&one, config.clone()).await.unwrap();
+        assert!(!again.is_new);
+        assert_eq!(again.digest, digest_of(&config));
         let layer = |digest: &Digest, size: usize| {
             json!({"mediaType": "application/vnd.oci.image.layer.v1.tar", "digest": digest, "size": size})
         };

@@ -15,7 +15,7 @@ use crate::model::{ImageRef, LayerName};
 use crate::report::json;
 use crate::report::warm::{self as report, Sent};
 use crate::snapshot::Snapshot;
-use crate::warm::{Published, export, known, of_layer, publish};
+use crate::warm::{Published, export, of_layer, publish};
 
 pub fn run(context: &Context<'_>, args: &Args) -> Result<Exit, CommandError> {
     let snapshot = context.snapshot()?;
@@ -64,8 +64,7 @@ fn one(
         })?;
         let annotations =
             BTreeMap::from([("dev.lamina.layer", layer.to_string()), ("dev.lamina.image", image.digest.to_string())]);
-        let known = known(registry, &at, &format!("{layer}-")).await;
-        let published = publish(registry, &at, &manifest, &exported.folders, &known, &annotations).await;
+        let published = publish(registry, &at, &manifest, &exported.folders, &annotations).await;
         let published = published.map_err(|error| images::failed(context, 1, &[&error]))?;
         Ok((at, published))
     })?

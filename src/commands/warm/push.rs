@@ -14,7 +14,7 @@ use crate::host::clock;
 use crate::report::json;
 use crate::report::warm::{self as report, Sent};
 use crate::unit::{Cook, Environment, Manifest, Output, UnitGraph};
-use crate::warm::{Place, folders, known, of_project, publish, unit_bytes, watched};
+use crate::warm::{Place, folders, of_project, publish, unit_bytes, watched};
 
 pub fn run(context: &Context<'_>, args: &Args) -> Result<Exit, CommandError> {
     let snapshot = context.snapshot()?;
@@ -52,8 +52,7 @@ pub fn run(context: &Context<'_>, args: &Args) -> Result<Exit, CommandError> {
         ("dev.lamina.project", manifest.layer.clone()),
     ]);
     let answer = context.ask(&args.registry, &snapshot, async |registry| {
-        let known = known(registry, &at, &format!("project-{}-", manifest.layer)).await;
-        publish(registry, &at, &manifest, std::slice::from_ref(&target), &known, &annotations).await
+        publish(registry, &at, &manifest, std::slice::from_ref(&target), &annotations).await
     })?;
     let published = answer.map_err(|error| images::failed(context, 1, &[&error]))?;
     let sent = [Sent { name: &manifest.layer, at: &at, published: &published }];
