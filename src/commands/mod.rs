@@ -3,6 +3,7 @@
 mod adr;
 mod axioms;
 mod build;
+mod cargo_args;
 mod cascade;
 mod changes;
 mod completions;

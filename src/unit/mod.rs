@@ -19,7 +19,7 @@ pub use key::Key;
 pub use manifest::{Cook, Environment, Manifest, ManifestError};
 pub use obstacle::{Hindrance, Leaves, Obstacle, obstacles};
 pub use parse::{GraphError, folder};
-pub use reuse::{Reuse, Source, reuse, reuse_keys};
+pub use reuse::{Reuse, Source, reuse};
 pub use wall::{Costs, UNKNOWN_MS, Wall, costs, wall};
 
 use std::collections::BTreeMap;

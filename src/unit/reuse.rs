@@ -25,11 +25,6 @@ pub struct Reuse {
 /// Finds each unit of a project that others could have made in the layers; of several the first has it. Environments
 /// are not compared here: see [`obstacles`](super::obstacles).
 pub fn reuse(project: &UnitGraph, manifests: &[&Manifest]) -> Reuse {
-    reuse_keys(&project.keys(), &project.shareable(), manifests)
-}
-
-/// As [`reuse`], where the project's keys are known already.
-pub fn reuse_keys(keys: &[Key], shareable: &[bool], manifests: &[&Manifest]) -> Reuse {
     let mut held: HashMap<Key, Source> = HashMap::new();
     for (manifest, cook, graph) in graphs(manifests) {
         let there = graph.shareable();
@@ -39,7 +34,8 @@ pub fn reuse_keys(keys: &[Key], shareable: &[bool], manifests: &[&Manifest]) -> 
             }
         }
     }
-    let units = keys.iter().zip(shareable).map(|(key, &shareable)| held.get(key).copied().filter(|_| shareable));
+    let own = project.keys().into_iter().zip(project.shareable());
+    let units = own.map(|(key, shareable)| held.get(&key).copied().filter(|_| shareable));
     Reuse { units: units.collect() }
 }
 

@@ -43,7 +43,7 @@ pub fn align(subject: &Subject, args: &BuildArgs, layers: &Layers<'_>) -> Result
     let open = || Project::open(copy.path()).map_err(failed);
     let project = open()?;
     let saving = || {
-        let graph = open()?.unit_graph(&args.options()).map_err(failed)?;
+        let graph = open()?.unit_graph(&args.cargo.options()).map_err(failed)?;
         let units = Units::new(&graph, layers.costs);
         let saving = units.saving(&layers.units, false);
         Ok::<_, CommandError>((saving.units.iter().filter(|&&there| there).count(), saving.saved_ms))

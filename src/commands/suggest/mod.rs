@@ -12,6 +12,7 @@ use clap::ValueEnum;
 
 use self::offers::Catalog;
 use self::subject::Subject;
+use super::cargo_args::CargoArgs;
 use super::context::Context;
 use super::error::CommandError;
 use super::exit::Exit;
@@ -75,24 +76,8 @@ pub struct Args {
 #[derive(Clone, Debug, clap::Args)]
 #[command(next_help_heading = "The build")]
 pub struct BuildArgs {
-    /// The profile that the project is built with
-    #[arg(long, value_name = "NAME", default_value = "release")]
-    pub profile: String,
-    /// Features to turn on, separated by commas; may be repeated
-    #[arg(long, short = 'F', value_name = "FEATURES", value_delimiter = ',')]
-    pub features: Vec<String>,
-    /// Turn all features on
-    #[arg(long)]
-    pub all_features: bool,
-    /// Leave the default features off
-    #[arg(long)]
-    pub no_default_features: bool,
-    /// The target triple that it is built for, if cargo is given one
-    #[arg(long, value_name = "TRIPLE")]
-    pub target: Option<String>,
-    /// The packages of the workspace that are built; may be repeated
-    #[arg(long, short, value_name = "PACKAGE")]
-    pub package: Vec<String>,
+    #[command(flatten)]
+    pub cargo: CargoArgs,
     /// It is built on this machine, and not in a container of the layer
     #[arg(long)]
     pub here: bool,
@@ -189,8 +174,8 @@ pub fn run(context: &Context<'_>, args: &Args) -> Result<Exit, CommandError> {
     let report = SuggestReport {
         project: &subject.name,
         folder: subject.folder.display().to_string(),
-        profile: &args.build.profile,
-        target: args.build.target.as_deref(),
+        profile: &args.build.cargo.profile,
+        target: args.build.cargo.target.as_deref(),
         cores,
         advice: &advice,
         least_ms: args.min_saving.of(advice.total_ms),
@@ -296,7 +281,7 @@ fn planned(
     if let Some(error) = why {
         context.ui.remark(&format!("{error}: names and versions alone are compared"));
     }
-    if let Some(remark) = subject.own_profile(&args.profile) {
+    if let Some(remark) = subject.own_profile(&args.cargo.profile) {
         context.ui.remark(&remark);
     }
     Ok(None)

@@ -194,7 +194,7 @@ impl<'s> Catalog<'s> {
                     let cooked = manifest.cooks.first().map(|cook| &cook.graph);
                     let root = cooked.and_then(|graph| Some(&graph.units[*graph.roots.first()?]));
                     let profile = cooked.zip(root).map(|(graph, root)| graph.profile(root).clone());
-                    let platform = args.target.clone().or_else(|| root.and_then(|root| root.platform.clone()));
+                    let platform = args.cargo.target.clone().or_else(|| root.and_then(|root| root.platform.clone()));
                     profile
                         .map(|profile| obstacles(&root_alone(profile, platform), &environment, &manifest))
                         .unwrap_or_default()
@@ -268,7 +268,7 @@ impl<'s> Catalog<'s> {
                 target_dir: cooked.map(|cooked| cooked.target_dir.clone()),
             })
         };
-        let mut arguments = build.options().arguments();
+        let mut arguments = build.cargo.options().arguments();
         // As people write it.
         arguments
             .iter_mut()

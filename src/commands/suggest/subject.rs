@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use super::super::error::CommandError;
 use super::super::exit::Exit;
 use super::BuildArgs;
-use crate::cargo::{BuildOptions, Project, ProjectError};
+use crate::cargo::{Project, ProjectError};
 use crate::suggest::{EXTENSIONS, LibraryNeed, Packages, Traits, libraries};
 use crate::unit::{Environment, Profile, Unit, UnitGraph};
 
@@ -44,7 +44,7 @@ impl Subject {
         let own = project.members.iter().find(|member| member.folder == project.root);
         let name = own.map(|member| member.name.clone());
         let name = name.or_else(|| Some(project.root.file_name()?.to_string_lossy().into_owned()));
-        let traits = traits(&project, args.target.as_deref());
+        let traits = traits(&project, args.cargo.target.as_deref());
         Ok(Self { folder: folder.to_owned(), name: name.unwrap_or_default(), packages, traits, project })
     }
 
@@ -75,7 +75,7 @@ impl Subject {
     /// # Errors
     /// When cargo can't be asked, or has no answer.
     pub fn unit_graph(&self, args: &BuildArgs) -> Result<UnitGraph, ProjectError> {
-        self.project.unit_graph(&args.options())
+        self.project.unit_graph(&args.cargo.options())
     }
 
     /// The environment of a build on this machine.
@@ -87,7 +87,7 @@ impl Subject {
         args: &BuildArgs,
         watched: impl IntoIterator<Item = &'v str>,
     ) -> Result<Environment, ProjectError> {
-        self.project.environment(args.target.as_deref(), watched)
+        self.project.environment(args.cargo.target.as_deref(), watched)
     }
 
     /// The environment of a build in a container of a layer: the layer's, with what the project's own files say. `here`
@@ -126,21 +126,6 @@ impl Subject {
                 keys.join(", ")
             )
         })
-    }
-}
-
-impl BuildArgs {
-    /// As cargo takes them.
-    pub fn options(&self) -> BuildOptions {
-        BuildOptions {
-            profile: self.profile.clone(),
-            features: self.features.clone(),
-            all_features: self.all_features,
-            no_default_features: self.no_default_features,
-            target: self.target.clone(),
-            packages: self.package.clone(),
-            ..BuildOptions::default()
-        }
     }
 }
 

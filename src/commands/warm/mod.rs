@@ -7,6 +7,7 @@ mod push;
 use std::path::{Path, PathBuf};
 
 use super::Format;
+use super::cargo_args::CargoArgs;
 use super::context::Context;
 use super::engine::EngineArgs;
 use super::error::CommandError;
@@ -62,26 +63,10 @@ pub struct Args {
 
 /// What is built, as `cargo build` is told.
 #[derive(Debug, clap::Args)]
-#[command(next_help_heading = "Build")]
+#[command(next_help_heading = "The build")]
 struct BuildArgs {
-    /// The profile
-    #[arg(long, value_name = "PROFILE", default_value = "release")]
-    profile: String,
-    /// Features to turn on; may be repeated
-    #[arg(long, value_name = "FEATURES", value_delimiter = ',')]
-    features: Vec<String>,
-    /// Turn all features on
-    #[arg(long)]
-    all_features: bool,
-    /// Leave the default features off
-    #[arg(long)]
-    no_default_features: bool,
-    /// The target triple, where cargo is given one
-    #[arg(long, value_name = "TRIPLE")]
-    target: Option<String>,
-    /// A package of the workspace; may be repeated
-    #[arg(short, long, value_name = "PACKAGE")]
-    package: Vec<String>,
+    #[command(flatten)]
+    cargo: CargoArgs,
     /// Also what `cargo test` compiles
     #[arg(long)]
     tests: bool,
@@ -89,16 +74,7 @@ struct BuildArgs {
 
 impl BuildArgs {
     fn options(&self) -> BuildOptions {
-        BuildOptions {
-            profile: self.profile.clone(),
-            features: self.features.clone(),
-            all_features: self.all_features,
-            no_default_features: self.no_default_features,
-            target: self.target.clone(),
-            packages: self.package.clone(),
-            tests: self.tests,
-            offline: false,
-        }
+        BuildOptions { tests: self.tests, ..self.cargo.options() }
     }
 }
 
