@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use serde::Deserialize;
 
 use crate::args::{Options, ProfileSpec};
-use crate::cpu::{self, Costs, Records};
+use crate::cpu::{self, Costs, Records, Runs};
 use crate::failure::{Failure, Result};
 use crate::files::artifact_digits;
 use crate::graph::Planned;
@@ -22,6 +22,8 @@ pub struct Built {
     pub units: BTreeSet<(PathBuf, String)>,
     /// The processor time of what was compiled, by digits.
     pub costs: Costs,
+    /// The runs of build scripts that units were compiled with.
+    pub runs: Runs,
 }
 
 fn cargo() -> Command {
@@ -111,7 +113,7 @@ pub fn build(options: &Options, spec: &ProfileSpec, records: &Records) -> Result
     if !read?.success() {
         return Err(Failure::Cargo(format!("cargo failed to compile the profile {spec}")));
     }
-    built.costs = records.take();
+    (built.costs, built.runs) = records.take();
     built.costs.extend(costs);
     Ok(built)
 }

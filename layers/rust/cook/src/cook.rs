@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use crate::args::{Options, ProfileSpec};
 use crate::cargo::{self, Built};
-use crate::cpu::{Records, digits};
+use crate::cpu::{Records, Runs, digits};
 use crate::donor::{self, Seeded};
 use crate::environment::{environment, kept, system};
 use crate::failure::{Failure, Result};
@@ -37,11 +37,18 @@ pub fn cook(options: &Options) -> Result<()> {
         planned.iter().flat_map(|planned| planned.graph.packages.iter().cloned()).collect();
     let seeded = donor::seed(options, &manifest.environment, manifest.system.as_deref(), &packages);
 
-    let mut kitchen =
-        Kitchen { options, seeded, records: Records::new()?, known: HashMap::new(), counts: Counts::default() };
+    let mut kitchen = Kitchen {
+        options,
+        seeded,
+        records: Records::new()?,
+        known: HashMap::new(),
+        runs: Runs::new(),
+        counts: Counts::default(),
+    };
     for earlier in parents.iter().chain(&kitchen.seeded.manifest).chain([&manifest]) {
         let costs = earlier.outputs().filter_map(|(_, output)| Some((output.folder.clone(), output.cpu_ms?)));
         kitchen.known.extend(costs);
+        kitchen.runs.extend(earlier.runs());
     }
     for (spec, planned) in options.profiles.iter().zip(&planned) {
         let cook = kitchen.cook(spec, planned, &mut manifest.environment)?;
@@ -62,6 +69,8 @@ struct Kitchen<'a> {
     records: Records,
     /// What units cost that were compiled before, by folder.
     known: HashMap<String, u64>,
+    /// The runs of build scripts that units were compiled with, then or now.
+    runs: Runs,
     counts: Counts,
 }
 
@@ -73,7 +82,8 @@ impl Kitchen<'_> {
         let before = Fingerprints::read(target_dir)?.moments();
         let built = cargo::build(self.options, spec, &self.records)?;
         let fingerprints = Fingerprints::read(target_dir)?;
-        let found = fingerprints.of_units(target_dir, planned)?;
+        self.runs.extend(built.runs.clone());
+        let found = fingerprints.of_units(target_dir, planned, &self.runs)?;
         agree(&planned.graph, &found, &built)?;
         for print in &found {
             let variables = print.variables().map(|(name, value)| (name.to_owned(), value.map(|it| kept(name, it))));

@@ -26,6 +26,9 @@ pub const NEXT: &str = "LAMINA_COOK_NEXT_WRAPPER";
 /// Milliseconds by the sixteen digits that name a unit.
 pub type Costs = HashMap<String, u64>;
 
+/// The run of a build script that a unit was compiled with, both by their digits.
+pub type Runs = HashMap<String, String>;
+
 /// The call of a wrapper: runs rustc, and leaves what it used.
 pub fn wrapper(records: &Path, mut words: impl Iterator<Item = OsString>) -> ExitCode {
     let next = std::env::var_os(NEXT).filter(|next| !next.is_empty());
@@ -34,7 +37,11 @@ pub fn wrapper(records: &Path, mut words: impl Iterator<Item = OsString>) -> Exi
     let words: Vec<OsString> = words.collect();
     let mut command = Command::new(&program);
     command.args(&words);
-    let Some(digits) = extra_filename(&words).filter(|_| !is_chained) else {
+    let compiled = extra_filename(&words);
+    if let Some((digits, run)) = compiled.zip(std::env::var_os("OUT_DIR").as_deref().and_then(run_of)) {
+        drop(fs::write(records.join(format!("{digits}{RUN}")), run));
+    }
+    let Some(digits) = compiled.filter(|_| !is_chained) else {
         // A question to rustc, or a compilation that a build script tries.
         let error = command.exec();
         eprintln!("lamina-cook: can't run {}: {error}", program.display());
@@ -62,6 +69,14 @@ fn extra_filename(words: &[OsString]) -> Option<&str> {
     (digits.len() == 16 && digits.bytes().all(|byte| byte.is_ascii_hexdigit())).then_some(digits)
 }
 
+/// The digits of a run, by its OUT_DIR: `target/release/build/serde-04c2e949dadc8657/out`.
+fn run_of(out_dir: &OsStr) -> Option<String> {
+    digits(Path::new(out_dir).parent()?.file_name()?).map(str::to_owned)
+}
+
+/// The end of the names of files that say which run of a build script a unit was compiled with.
+const RUN: &str = ".run";
+
 /// A folder for the records of one call of cargo, deleted with this value.
 pub struct Records(PathBuf);
 
@@ -77,16 +92,20 @@ impl Records {
     }
 
     /// What calls of rustc have left since it was read last.
-    pub fn take(&self) -> Costs {
+    pub fn take(&self) -> (Costs, Runs) {
         let mut micros: HashMap<String, u64> = HashMap::new();
+        let mut runs = Runs::new();
         for entry in fs::read_dir(&self.0).into_iter().flatten().flatten() {
             let name = entry.file_name().to_string_lossy().into_owned();
-            let Some((digits, _)) = name.split_once('-') else { continue };
             let text = fs::read_to_string(entry.path()).unwrap_or_default();
-            *micros.entry(digits.to_owned()).or_default() += text.parse::<u64>().unwrap_or_default();
+            if let Some(digits) = name.strip_suffix(RUN) {
+                runs.insert(digits.to_owned(), text);
+            } else if let Some((digits, _)) = name.split_once('-') {
+                *micros.entry(digits.to_owned()).or_default() += text.parse::<u64>().unwrap_or_default();
+            }
             drop(fs::remove_file(entry.path()));
         }
-        micros.into_iter().map(|(digits, micros)| (digits, micros.div_ceil(1000))).collect()
+        (micros.into_iter().map(|(digits, micros)| (digits, micros.div_ceil(1000))).collect(), runs)
     }
 }
 
@@ -165,8 +184,7 @@ fn script(target_dir: &Path, id: u32) -> Option<String> {
     }
     let environment = fs::read(format!("/proc/{id}/environ")).ok()?;
     let out = environment.split(|&byte| byte == 0).find_map(|variable| variable.strip_prefix(b"OUT_DIR="))?;
-    let folder = Path::new(std::str::from_utf8(out).ok()?).parent()?.file_name()?;
-    digits(folder).map(str::to_owned)
+    run_of(OsStr::new(std::str::from_utf8(out).ok()?))
 }
 
 /// The digits at the end of a unit's folder.

@@ -11,7 +11,7 @@ use std::time::SystemTime;
 
 use serde::Deserialize;
 
-use crate::cpu::digits;
+use crate::cpu::{Runs, digits};
 use crate::failure::{Failure, Result};
 use crate::files::{names, profile_folders};
 use crate::graph::Planned;
@@ -99,10 +99,14 @@ impl Fingerprints {
 
     /// For each unit its fingerprint.
     ///
+    /// Two runs of one build script, for two profiles, can have fingerprints with the same content, since no profile is
+    /// part of it: then it counts which of them a unit was compiled with.
+    ///
     /// # Errors
     /// Where a unit has none, or it could be one of several.
-    pub fn of_units(&self, target_dir: &Path, planned: &Planned) -> Result<Vec<&Fingerprint>> {
+    pub fn of_units(&self, target_dir: &Path, planned: &Planned, runs: &Runs) -> Result<Vec<&Fingerprint>> {
         let graph = &planned.graph;
+        let mut open: BTreeMap<usize, String> = BTreeMap::new();
         let mut found: Vec<Option<usize>> = vec![None; graph.units.len()];
         let mut waiting = Vec::new();
         for &root in &graph.roots {
@@ -134,20 +138,30 @@ impl Fingerprints {
                 candidates.retain(|&place| self.fits(target_dir, planned, dependency, place));
                 candidates.sort_unstable();
                 candidates.dedup();
-                let &[place] = &candidates[..] else {
-                    let text = format!(
-                        "{} folders could be its own among what {} needs as `{name}`",
-                        candidates.len(),
-                        print.folder
-                    );
-                    return Err(mismatch(planned, dependency, &text));
-                };
-                waiting.push((dependency, place));
+                let run = digits(&print.folder).and_then(|digits| runs.get(digits));
+                if let Some(run) = run.filter(|_| candidates.len() > 1) {
+                    candidates.retain(|&place| digits(&self.all[place].folder) == Some(run));
+                }
+                match &candidates[..] {
+                    &[place] => waiting.push((dependency, place)),
+                    // Something else that needs it may tell.
+                    several => {
+                        let number = several.len();
+                        let needs = &print.folder;
+                        open.insert(
+                            dependency,
+                            format!("{number} folders could be its own among what {needs} needs as `{name}`"),
+                        );
+                    }
+                }
             }
         }
         let all = found.into_iter().enumerate();
-        all.map(|(unit, place)| place.map(|place| &self.all[place]).ok_or_else(|| mismatch(planned, unit, "has none")))
-            .collect()
+        all.map(|(unit, place)| {
+            let why = || mismatch(planned, unit, open.get(&unit).map_or("there is none", String::as_str));
+            place.map(|place| &self.all[place]).ok_or_else(why)
+        })
+        .collect()
     }
 
     /// Whether a fingerprint can be a unit's, by all that both say of themselves.

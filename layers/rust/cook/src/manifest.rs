@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use crate::cpu::digits;
 use crate::failure::{Failure, Result};
 
 /// What was cooked into a layer, unit by unit.
@@ -179,6 +180,19 @@ impl Manifest {
             Some(known) => *known = cook,
             None => self.cooks.push(cook),
         }
+    }
+
+    /// Which run of its build script each unit was compiled with, both by their digits.
+    pub fn runs(&self) -> impl Iterator<Item = (String, String)> {
+        let named = |unit: &Unit| unit.output.as_ref().and_then(|output| digits(&output.folder).map(str::to_owned));
+        let graphs = self.cooks.iter().map(|cook| &cook.graph);
+        let units = graphs.flat_map(|graph| graph.units.iter().map(move |unit| (graph, unit)));
+        units.filter(|(_, unit)| unit.kind != Kind::BuildScriptRun).filter_map(move |(graph, unit)| {
+            let needed = unit.dependencies.iter().map(|&place| &graph.units[place]);
+            let run =
+                needed.filter(|run| run.kind == Kind::BuildScriptRun && run.package == unit.package).find_map(named);
+            named(unit).zip(run)
+        })
     }
 
     /// All units that were compiled or found, each with the folder of its profile.

@@ -185,6 +185,41 @@ fn profiles_and_calls_add_up_and_each_is_fresh() {
     }
 }
 
+/// A script that watches variables alone has the same fingerprint for the host and for the target.
+#[test]
+fn of_two_runs_with_one_fingerprint_each_unit_has_its_own() {
+    let shop = Shop::new();
+    shop.project("project", "top = \"0.1\"\nhosted = \"0.1\"\nleaf = \"=0.1.0\"\n", "0.1.0");
+    let check = || {
+        let manifest = shop.manifest("p");
+        let graph = &manifest["cooks"][0]["graph"];
+        let place = |value: &Value| usize::try_from(value.as_u64().expect("a place")).expect("a place");
+        let units = graph["units"].as_array().expect("units");
+        let name =
+            |unit: &Value| graph["packages"][place(&unit["package"])]["name"].as_str().expect("a name").to_owned();
+        let mut runs = BTreeSet::new();
+        for unit in units.iter().filter(|unit| name(unit) == "scripted" && unit["kind"] == "lib") {
+            let needed = unit["dependencies"].as_array().expect("places").iter().map(|value| &units[place(value)]);
+            let mut run = needed.filter(|unit| unit["kind"] == "build-script-run");
+            let run = run.next().expect("a run")["output"]["folder"].as_str().expect("a folder");
+            let folder = unit["output"]["folder"].as_str().expect("a folder");
+            // What cargo keeps of rustc's words names the OUT_DIR that it was given.
+            let path = shop.target().join("release/.fingerprint").join(folder).join("dep-lib-scripted");
+            let kept = fs::read(path).expect("a file");
+            assert!(String::from_utf8_lossy(&kept).contains(&format!("build/{run}/out")), "{folder} has not {run}");
+            runs.insert(run.to_owned());
+        }
+        assert_eq!(runs.len(), 2);
+    };
+    shop.cook("p", "project", &["--", "--offline"]).success();
+    check();
+    // Of what is fresh, nobody says it but the manifest from before.
+    let donor = shop.make_donor("donor");
+    let words = ["--donor", donor.to_str().expect("a text"), "--", "--offline"];
+    shop.cook("p", "project", &words).success().says("compiled 0");
+    check();
+}
+
 #[test]
 fn watched_variables_are_kept_but_no_secret() {
     let mut shop = Shop::new();

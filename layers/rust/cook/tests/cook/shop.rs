@@ -47,6 +47,16 @@ const CRATES: &[(&str, &str, &str, Files<'_>)] = &[
         ],
     ),
     (
+        "hosted",
+        "0.1.0",
+        "[lib]\nproc-macro = true\n[dependencies]\nscripted = \"0.1\"\n",
+        &[(
+            "src/lib.rs",
+            "use proc_macro::TokenStream;\n\
+             #[proc_macro]\npub fn hosted(_: TokenStream) -> TokenStream { scripted::scripted().to_string().parse().unwrap() }\n",
+        )],
+    ),
+    (
         "middle",
         "0.1.0",
         "[dependencies]\ndeep = \"0.1\"\n",
