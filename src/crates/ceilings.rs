@@ -213,7 +213,7 @@ impl Second {
         let unit = format!("{} {} ({} for {place})", package.name, package.version, super::text::kind(self.kind));
         match &self.why {
             Difference::Version(version) => format!("{unit}: the layer below has {version}"),
-            Difference::Place => format!("{unit}: the layer below has it for another place"),
+            Difference::Place { .. } => format!("{unit}: the layer below has it for another place"),
             Difference::Features { missing, extra } => {
                 let list = |what: &str, features: &[String]| match features {
                     [] => String::new(),

@@ -219,6 +219,52 @@ fn what_align_declares_makes_a_child_compile_nothing_twice() {
     run(&shop, &["crates", "align", "set", "child"]).stderr("child compiles 0 units of set a second time\n").success();
 }
 
+#[test]
+fn align_declares_what_stands_above_the_rest_and_for_the_host_what_the_host_has() {
+    let shop = shop();
+    offer(&shop, "leaf", "1.1.0", "[features]\na = []\nb = [\"a\"]\n");
+    offer(&shop, "upper", "1.0.0", "[features]\nx = [\"leaf/b\"]\n\n[dependencies]\nleaf = \"1.1\"\n");
+    let host = "[lib]\nproc-macro = true\n\n[dependencies]\nleaf = { version = \"1.1\", features = [\"b\"] }\n";
+    offer(&shop, "other", "1.0.0", host);
+    shop.layer_with("child", "set", "class = 'source-dep,\ncooked = {},");
+    set(&shop, "set", "mac = \"1\"\nupper = \"1\"\n");
+    set(&shop, "child", "other = \"1\"\nupper = { version = \"1\", features = [\"x\"] }\n");
+    let answer = run(&shop, &["crates", "align", "set", "child", "--format", "json"]).any_stderr().json(0);
+    let names: Vec<&str> =
+        answer["before"].as_array().unwrap().iter().map(|one| one["name"].as_str().unwrap()).collect();
+    assert_eq!(names, ["leaf", "leaf", "upper"]);
+    let lines: Vec<&str> =
+        answer["steps"].as_array().unwrap().iter().filter_map(|step| step["line"].as_str()).collect();
+    let line = |name: &str, feature: &str| {
+        format!("{name} = {{ version = \"1\", default-features = false, features = [\"{feature}\"] }}")
+    };
+    assert_eq!(lines, [line("leaf", "b"), line("upper", "x")]);
+    assert_eq!(
+        (&answer["steps"][0]["table"], &answer["steps"][2]["file"]),
+        (&"build-dependencies".into(), &"build.rs".into())
+    );
+    assert_eq!(answer["after"], json!([]));
+}
+
+#[test]
+fn align_wants_the_layer_below_first() {
+    let shop = shop();
+    let fields = "class = 'source-dep,\ncooked = {},";
+    shop.layer_with("child", "set", fields).layer_with("aside", "base", fields);
+    for layer in ["child", "aside"] {
+        set(&shop, layer, "mid = \"1\"\n");
+    }
+    run(&shop, &["crates", "align", "child", "set"])
+        .stderr(
+            "error: set is not cooked on top of child\n\
+             hint: it is the other way round: `lamina crates align set child`\n",
+        )
+        .code(2);
+    run(&shop, &["crates", "align", "set", "set"]).any_stderr().code(2);
+    let told = run(&shop, &["crates", "align", "set", "aside"]).snapshot();
+    assert!(told.contains("aside is not cooked on top of set in the same target folder"), "{told}");
+}
+
 /// A sparse index on this machine; returns its address.
 fn index(files: &'static [(&'static str, &'static str)]) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();

@@ -3,6 +3,7 @@ mod cone;
 mod diff;
 mod outdated;
 mod set;
+mod side;
 mod snapshot;
 mod source;
 
