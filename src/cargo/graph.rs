@@ -24,6 +24,8 @@ pub struct BuildOptions {
     pub tests: bool,
     /// Whether the network is left alone, even where crates are missing.
     pub offline: bool,
+    /// Whether cargo may bring Cargo.lock up to date; else a lock that does not fit is an error.
+    pub unlocked: bool,
 }
 
 impl Default for BuildOptions {
@@ -37,6 +39,7 @@ impl Default for BuildOptions {
             packages: Vec::new(),
             tests: false,
             offline: false,
+            unlocked: false,
         }
     }
 }
@@ -55,7 +58,7 @@ impl BuildOptions {
         arguments.extend(self.no_default_features.then(|| "--no-default-features".to_owned()));
         arguments.extend(self.target.iter().map(|target| format!("--target={target}")));
         arguments.extend(self.packages.iter().map(|package| format!("--package={package}")));
-        arguments.push("--locked".to_owned());
+        arguments.extend((!self.unlocked).then(|| "--locked".to_owned()));
         arguments
     }
 }

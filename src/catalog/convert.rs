@@ -249,6 +249,13 @@ pub fn layer(
     let cooked = raw.cooked.as_ref().and_then(|cooked| {
         let path = findings.inside("cooked.path", &folder, &cooked.path)?;
         let profiles = findings.profiles(&cooked.profiles);
+        let is_cooked = |old: &&str| cooked.profiles.iter().any(|profile| profile == old);
+        let old = cooked.profile.as_deref().filter(|old| *old != Cooked::DEFAULT_PROFILE && !is_cooked(old));
+        if let Some(old) = old {
+            let message = format!("`cooked.profile` is a field of older schemas, and `{old}` would not be cooked");
+            let help = format!("take schemas/ of this version, and write `profiles = [\"{old}\"]`");
+            findings.add_with_help(Code::Contract, "cooked.profile", message, help);
+        }
         let units = cooked.units.clone().unwrap_or_else(|| Cooked::default_units(name));
         let ceilings = cooked.ceilings.as_ref().map(|ceilings| findings.ceilings(ceilings)).unwrap_or_default();
         let calls = cooked.calls.clone();

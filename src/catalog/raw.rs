@@ -67,6 +67,9 @@ Artifact { path: String, description: Option<String>, });
 record!(/// A dependency set that is compiled ahead.
 Cooked {
     path: String,
+    /// What it was before `profiles`, in catalogs with older schemas.
+    #[serde(default)]
+    profile: Option<String>,
     #[serde(default = "release")]
     profiles: Vec<String>,
     #[serde(default = "no_arguments")]

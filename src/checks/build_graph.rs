@@ -6,11 +6,9 @@ use cargo_lock::Lockfile;
 
 use crate::catalog::LoadedLayer;
 use crate::crates::{self, BuildGraph, Second};
-use crate::diag::{Code, Diagnostic};
+use crate::diag::{Code, Diagnostic, Severity};
 use crate::model::{Ceilings, Cooked, EdgeKind, LayerName, RelPath};
 use crate::snapshot::{Snapshot, at_field};
-
-const WRITE: &str = "run `lamina crates snapshot --write` and commit the file";
 
 pub(super) fn check(snapshot: &Snapshot) -> Vec<Diagnostic> {
     let mut findings = Vec::new();
@@ -43,13 +41,15 @@ fn read(snapshot: &Snapshot, loaded: &LoadedLayer, cooked: &Cooked) -> Result<Op
             return Ok(None);
         }
         let message = format!("{} has ceilings and no {}", loaded.layer.name, BuildGraph::FILE);
-        return Err(Box::new(at_field(loaded, Code::BuildGraph, "cooked.ceilings", message).help(WRITE)));
+        return Err(Box::new(
+            at_field(loaded, Code::BuildGraph, "cooked.ceilings", message).help(write(&loaded.layer.name)),
+        ));
     };
     let graph = BuildGraph::parse(&file.text).map_err(|error| {
         let before: usize = file.text.split_inclusive('\n').take(error.line - 1).map(str::len).sum();
         let length = file.text[before..].lines().next().unwrap_or_default().len();
         let finding = Diagnostic::new(Code::BuildGraph, format!("{path} can't be read"));
-        Box::new(finding.label(path.as_str(), before..before + length, error.why).help(WRITE))
+        Box::new(finding.label(path.as_str(), before..before + length, error.why).help(write(&loaded.layer.name)))
     })?;
     // What keeps these from being read is the check's of the cooked set to report.
     let inputs = snapshot.cooked_inputs(cooked).ok().and_then(|inputs| Some((inputs.digest().ok()?, inputs)));
@@ -65,7 +65,12 @@ fn read(snapshot: &Snapshot, loaded: &LoadedLayer, cooked: &Cooked) -> Result<Op
     if finding.notes.is_empty() {
         finding = finding.note("the same packages are locked; a Cargo.toml, the profiles or the calls changed");
     }
-    Err(Box::new(finding.help(WRITE)))
+    Err(Box::new(finding.help(write(&loaded.layer.name))))
+}
+
+/// What to do about a snapshot that is not what it should be.
+fn write(name: &LayerName) -> String {
+    format!("run `lamina crates snapshot {name} --write` and commit the file")
 }
 
 /// The packages of a snapshot that the lock has no more, with what it has in their place.
@@ -137,21 +142,38 @@ fn ceilings(
         if breach.more > 0 {
             finding = finding.note(format!("and {} more", breach.more));
         }
-        findings.push(match (is_second, breach.causes.is_empty()) {
+        findings.push(match (is_second, breach.is_lowered) {
             (true, _) => {
                 let parent = second.map(|(below, _)| below.as_str()).unwrap_or_default();
                 finding.help(format!("`lamina crates align {parent} {name}` says what to declare in which of the two"))
             }
             (false, true) => {
-                finding.note("nothing is new since the ceilings last held: this one was lowered").help(format!(
-                    "raise it, or look for what can go: `lamina crates cone --all --layer {name}` ranks the crates"
-                ))
+                let is_measured = ["cpu_s", "bytes"].contains(&breach.field.as_str());
+                let why = if is_measured { "this one was lowered, or measured anew" } else { "this one was lowered" };
+                let help = match breach.field.strip_prefix("cone.") {
+                    Some(crate_) => {
+                        format!("`lamina crates cone {crate_} --layer {name}` lists them with the way to each")
+                    }
+                    None => format!("look for what can go: `lamina crates cone --all --layer {name}` ranks the crates"),
+                };
+                let finding = finding.note(format!("nothing is new since the ceilings last held: {why}"));
+                finding.help(format!("raise it, or {help}"))
             }
-            (false, false) => {
-                finding.help("leave out what is new, or raise the ceiling and run `lamina crates snapshot --write`")
-            }
+            (false, false) => finding.help(format!(
+                "leave out what is new, or raise the ceiling and run `lamina crates snapshot {name} --write`"
+            )),
         });
     }
+    let unmeasured = [("cpu_s", ceilings.cpu_s), ("bytes", ceilings.bytes)];
+    let unmeasured = unmeasured.into_iter().filter(|(_, ceiling)| ceiling.is_some() && graph.measured.is_none());
+    findings.extend(unmeasured.map(|(field, _)| {
+        let message = format!("{name}: the ceiling `{field}` is not checked: nobody has measured these units");
+        let finding = at_field(loaded, Code::Ceiling, &format!("cooked.ceilings.{field}"), message);
+        finding.severity(Severity::Note).help(format!(
+            "once its image is built: `lamina show {name} --units` and `lamina crates snapshot {name} --write` take the \
+             figures over"
+        ))
+    }));
     let unknown = ceilings.cone.keys().filter(|name| graph.cone_units(name) == 0);
     findings.extend(unknown.map(|name_| {
         let message = format!("{name} has a ceiling for the cone of `{name_}`, which it does not compile");

@@ -53,6 +53,12 @@ pub struct Context<'a> {
 }
 
 impl<'a> Context<'a> {
+    /// Whether the command line names a catalog, or the current folder is in one.
+    pub fn has_catalog(args: &GlobalArgs) -> bool {
+        let here = || std::env::current_dir().is_ok_and(|folder| catalog::discover(&folder).is_some());
+        args.catalog.is_some() || here()
+    }
+
     /// Finds the catalog and reads what the command line names. A command that creates the lock does without one.
     ///
     /// # Errors

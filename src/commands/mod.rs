@@ -171,7 +171,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         }
     };
     let ui = Ui::new(cli.global.color, cli.global.verbose);
-    if let Some(result) = without_catalog(&ui, &program, &cli.command) {
+    if let Some(result) = without_catalog(&ui, &program, &cli) {
         return end(&ui, None, result);
     }
     let creates_lock = matches!(&cli.command, Command::Lock(_));
@@ -197,15 +197,16 @@ fn end(ui: &Ui, context: Option<&Context<'_>>, result: Result<Exit, CommandError
     exit.into()
 }
 
-/// Runs what is the same for every catalog.
-fn without_catalog(ui: &Ui, program: &str, command: &Command) -> Option<Result<Exit, CommandError>> {
-    match command {
+/// Runs what is the same for every catalog, and what is about a project alone where there is none.
+fn without_catalog(ui: &Ui, program: &str, cli: &Cli) -> Option<Result<Exit, CommandError>> {
+    match &cli.command {
         Command::Validate(args) if args.needs_no_catalog() => Some(validate::describe(ui, args)),
         Command::Explain(args) => Some(explain::run(ui, args)),
         Command::Schema(args) => Some(schema::run(ui, args)),
         Command::Completions(args) => Some(completions::run(ui, program, args)),
         Command::Man(args) => Some(man::run(ui, args)),
         Command::Help(args) => Some(help::run(ui, args)),
+        Command::Crates(args) if !Context::has_catalog(&cli.global) => crates::without_catalog(ui, args),
         _ => None,
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
+use super::normal::{HOST, TARGET};
 use super::{BuildGraph, Second, Section};
 use crate::model::Ceilings;
 use crate::unit::{UnitGraph, cone};
@@ -24,6 +25,8 @@ pub struct Breach {
     pub causes: Vec<String>,
     /// How many more there are.
     pub more: usize,
+    /// Whether nothing is new that could have broken it: it was lowered, or measured anew.
+    pub is_lowered: bool,
 }
 
 /// What is new in a snapshot against the time when the ceilings last held.
@@ -39,9 +42,18 @@ pub fn breaches(graph: &BuildGraph, ceilings: &Ceilings, second: &[Second]) -> V
     let mut hold = |field: &str, what: &str, is: u64, ceiling: Option<u64>, causes: &dyn Fn() -> Vec<String>| {
         if let Some(ceiling) = ceiling.filter(|ceiling| is > *ceiling) {
             let mut causes = causes();
+            let is_lowered = causes.is_empty() || !news.is_any();
             let more = causes.len().saturating_sub(MAX_CAUSES);
             causes.truncate(MAX_CAUSES);
-            found.push(Breach { field: field.to_owned(), what: what.to_owned(), is, ceiling, causes, more });
+            found.push(Breach {
+                field: field.to_owned(),
+                what: what.to_owned(),
+                is,
+                ceiling,
+                causes,
+                more,
+                is_lowered,
+            });
         }
     };
     let new_packages = || news.packages();
@@ -60,7 +72,7 @@ pub fn breaches(graph: &BuildGraph, ceilings: &Ceilings, second: &[Second]) -> V
     if let Some(measured) = graph.measured {
         let seconds = measured.cpu_ms.div_ceil(1000);
         hold("cpu_s", "seconds of processor time", seconds, ceilings.cpu_s, &new_packages);
-        hold("bytes", "bytes", measured.bytes, ceilings.bytes, &new_packages);
+        hold("bytes", "bytes of all that is compiled", measured.bytes, ceilings.bytes, &new_packages);
     }
     for (name, ceiling) in &ceilings.cone {
         let is = graph.cone_units(name) as u64;
@@ -81,6 +93,11 @@ impl BuildGraph {
 }
 
 impl News<'_> {
+    /// Whether anything is new.
+    fn is_any(&self) -> bool {
+        self.graph.sections.iter().any(|section| !section.new_units.is_empty() || !section.new_edges.is_empty())
+    }
+
     /// New packages that something old depends on, or the set itself: all others came with these.
     fn packages(&self) -> Vec<String> {
         self.entries(|section, unit| {
@@ -213,7 +230,14 @@ impl Second {
         let unit = format!("{} {} ({} for {place})", package.name, package.version, super::text::kind(self.kind));
         match &self.why {
             Difference::Version(version) => format!("{unit}: the layer below has {version}"),
-            Difference::Place => format!("{unit}: the layer below has it for another place"),
+            Difference::Place { .. } => {
+                let where_ = match place.as_str() {
+                    HOST => "for the target alone",
+                    TARGET => "for the host alone",
+                    _ => "for other targets alone",
+                };
+                format!("{unit}: the layer below has it {where_}")
+            }
             Difference::Features { missing, extra } => {
                 let list = |what: &str, features: &[String]| match features {
                     [] => String::new(),

@@ -127,7 +127,7 @@ fn what_a_child_compiles_a_second_time_has_a_reason() {
     assert_eq!(told("  log 0.5.0 lib target direct\n"), Vec::<String>::new());
     assert_eq!(
         told("  log 0.4.1 lib host direct [std]\n"),
-        ["log 0.4.1 (lib for host): the layer below has it for another place"]
+        ["log 0.4.1 (lib for host): the layer below has it for the target alone"]
     );
     let own = second_time(&graph("  serde 1.0.2 lib target direct\n"), &parent);
     assert_eq!(own[0].why, Difference::Features { missing: Vec::new(), extra: vec!["derive".to_owned()] });

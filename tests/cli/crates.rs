@@ -94,6 +94,11 @@ fn a_snapshot_is_written_checked_and_held_against_the_ceilings() {
     shop.run_with(&["validate", "--only", "cooked"], "", b"", &[("PATH", "/nowhere")])
         .stderr("2 layers, 1 check: no problem\n")
         .success();
+    // What nobody has measured is not held against a ceiling, and not passed over in silence.
+    shop.replace("layers/set/workflow.ncl", "duplicates = 0,", "duplicates = 0, cpu_s = 9,");
+    let told = shop.run(["validate", "--only", "cooked"]).any_stderr().answer(0);
+    assert!(told.starts_with("note[ceiling]: set: the ceiling `cpu_s` is not checked: nobody has measured"), "{told}");
+    shop.replace("layers/set/workflow.ncl", " cpu_s = 9,", "");
     // A word of the manifest for people changes nothing; a feature does.
     shop.replace("layers/set/Cargo.toml", "edition", "description = \"x\" # y\nedition");
     shop.run(["validate", "--only", "cooked"]).stderr("2 layers, 1 check: no problem\n").success();
@@ -108,7 +113,8 @@ fn a_snapshot_is_written_checked_and_held_against_the_ceilings() {
     run(&shop, &["crates", "snapshot", "--check"])
         .stdout(&row("wrong"))
         .stderr(
-            "error: not every snapshot says what cargo does\nhint: `lamina crates snapshot --write` writes them anew\n",
+            "error: units.snap does not say what cargo does: set\n\
+             hint: `lamina crates snapshot set --write` writes it anew\n",
         )
         .code(3);
 }
@@ -166,7 +172,12 @@ fn a_cone_is_the_same_by_the_snapshot_and_by_cargo_and_no_smaller_by_the_lock() 
     assert_eq!(by_lock["basis"], "lock");
     assert!(sizes(&by_lock).iter().zip(sizes(&by_cargo)).all(|(lock, cargo)| *lock >= cargo));
     let args = ["crates", "cone", "lead", "--layer", "set", "--offline"];
-    run(&shop, &args).stderr("error: there is no crate in set `lead`\nhint: did you mean `leaf`?\n").code(2);
+    run(&shop, &args).stderr("error: set compiles no crate `lead`\nhint: did you mean `leaf`?\n").code(2);
+    let args = ["crates", "cone", "leaf@2.0.0", "--layer", "set", "--offline"];
+    run(&shop, &args).stderr("error: set compiles no crate `leaf@2.0.0`\nhint: of leaf it has 1.0.0\n").code(2);
+    let args = ["crates", "cone", "leaf", "--layer", "base", "--offline"];
+    let told = run(&shop, &args).any_stderr().answer(2);
+    assert_eq!(told, "");
 }
 
 #[test]
@@ -217,6 +228,76 @@ fn what_align_declares_makes_a_child_compile_nothing_twice() {
     write(&shop);
     shop.run(["validate", "--only", "cooked"]).stderr("3 layers, 1 check: no problem\n").success();
     run(&shop, &["crates", "align", "set", "child"]).stderr("child compiles 0 units of set a second time\n").success();
+}
+
+#[test]
+fn align_declares_what_stands_above_the_rest_and_for_the_host_what_the_host_has() {
+    let shop = shop();
+    offer(&shop, "leaf", "1.1.0", "[features]\na = []\nb = [\"a\"]\n");
+    offer(&shop, "upper", "1.0.0", "[features]\nx = [\"leaf/b\"]\n\n[dependencies]\nleaf = \"1.1\"\n");
+    let host = "[lib]\nproc-macro = true\n\n[dependencies]\nleaf = { version = \"1.1\", features = [\"b\"] }\n";
+    offer(&shop, "other", "1.0.0", host);
+    shop.layer_with("child", "set", "class = 'source-dep,\ncooked = {},");
+    set(&shop, "set", "mac = \"1\"\nupper = \"1\"\n");
+    set(&shop, "child", "other = \"1\"\nupper = { version = \"1\", features = [\"x\"] }\n");
+    let answer = run(&shop, &["crates", "align", "set", "child", "--format", "json"]).any_stderr().json(0);
+    let names: Vec<&str> =
+        answer["before"].as_array().unwrap().iter().map(|one| one["name"].as_str().unwrap()).collect();
+    assert_eq!(names, ["leaf", "leaf", "upper"]);
+    let lines: Vec<&str> =
+        answer["steps"].as_array().unwrap().iter().filter_map(|step| step["line"].as_str()).collect();
+    let expected = [
+        r#"leaf = { version = "1", default-features = false, features = ["b"] }"#,
+        // It is declared already, and keeps what it has.
+        r#"upper = { version = "1", features = ["x"] }"#,
+    ];
+    assert_eq!(lines, expected);
+    assert_eq!(
+        (&answer["steps"][0]["table"], &answer["steps"][2]["file"]),
+        (&"build-dependencies".into(), &"build.rs".into())
+    );
+    assert_eq!(answer["after"], json!([]));
+}
+
+#[test]
+fn align_wants_the_layer_below_first() {
+    let shop = shop();
+    let fields = "class = 'source-dep,\ncooked = {},";
+    shop.layer_with("child", "set", fields).layer_with("aside", "base", fields);
+    for layer in ["child", "aside"] {
+        set(&shop, layer, "mid = \"1\"\n");
+    }
+    run(&shop, &["crates", "align", "child", "set"])
+        .stderr(
+            "error: set is not cooked on top of child\n\
+             hint: it is the other way round: `lamina crates align set child`\n",
+        )
+        .code(2);
+    run(&shop, &["crates", "align", "set", "set"]).any_stderr().code(2);
+    let told = run(&shop, &["crates", "align", "set", "aside"]).snapshot();
+    assert!(told.contains("aside is not cooked on top of set in the same target folder"), "{told}");
+}
+
+#[test]
+fn a_project_needs_no_catalog() {
+    let shop = shop();
+    shop.commit("first").remove("catalog");
+    let project = |args: &[&str]| run(&shop, &[args, &["--project", "layers/set", "--format", "json"]].concat());
+    let answer = project(&["crates", "cone", "leaf"]).any_stderr().json(0);
+    assert_eq!((&answer["basis"], &answer["crates"][0]["work"]["packages"]), (&json!("cargo"), &json!(4)));
+    offer(&shop, "aside", "1.0.1", "");
+    cargo(&shop, "set", &["update", "--offline"]);
+    let answer = project(&["crates", "diff", "HEAD"]).any_stderr().json(0);
+    assert_eq!(answer["sets"][0]["packages"][0]["name"], "aside");
+    let address = index(&[("as/id/aside", "{\"vers\":\"1.0.1\"}\n{\"vers\":\"1.1.0\"}\n")]);
+    let answer = project(&["crates", "outdated", "--registry-retries", "0", "--registry-index", &address]);
+    assert_eq!(answer.any_stderr().json(0)["crates"][0]["compatible"], "1.1.0");
+    // What is about layers needs one, and it is said how a project is named.
+    for args in [&["crates", "diff", "HEAD"][..], &["crates", "outdated"]] {
+        let told = run(&shop, args).snapshot();
+        assert!(told.starts_with("exit code: 2\n") && told.contains("hint: `--project .` looks into"), "{told}");
+    }
+    run(&shop, &["crates", "snapshot"]).any_stderr().code(2);
 }
 
 /// A sparse index on this machine; returns its address.

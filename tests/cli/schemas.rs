@@ -131,7 +131,7 @@ fn every_sample_in_the_pages_keeps_a_schema() {
             found.insert(claimed(&validators, &format!("{}:{line}", path.display()), &sample));
         }
     }
-    for command in ["cascade", "why", "validate", "list", "show", "graph", "adr", "axioms", "explain"] {
+    for command in ["cascade", "why", "validate", "list", "show", "graph", "adr", "axioms", "explain", "crates-align"] {
         assert!(found.contains(command), "{command} has no sample");
     }
 }

@@ -329,6 +329,13 @@ fixtures! {
         shop.layer_with("own", "base", "class = 'source-dep,\ncooked = {},\nbuild.args.COOK_PROFILES = \"dev\",");
         ["again", "twice", "own"].iter().for_each(|name| cooked(shop, name));
     };
+    cooked_profile_of_older_schemas [Contract] |shop| {
+        let schema = "  target_dir\n    | t.AbsolutePath";
+        shop.replace("schemas/workflow.ncl", schema, &format!("  profile | t.Identifier | default = \"release\",\n{schema}"));
+        shop.layer_with("old", "base", "class = 'source-dep,\ncooked.profile = \"dev\",");
+        shop.layer_with("release", "base", "class = 'source-dep,\ncooked.profile = \"release\",");
+        ["old", "release"].iter().for_each(|name| cooked(shop, name));
+    };
     build_graph_keeps_its_ceilings [] |shop| {
         shop.layer_with("part", "base", "class = 'source-dep,\ncooked.ceilings = { packages = 1, units = 1, duplicates = 0, cone.itoa = 1 },");
         cooked(shop, "part");
@@ -353,12 +360,14 @@ fixtures! {
     ceiling [Ceiling] |shop| {
         shop.layer_with("grown", "base", "class = 'source-dep,\ncooked.ceilings = { packages = 1, units = 1, duplicates = 0, cone = { itoa = 1, nothing = 1 } },");
         shop.layer_with("lowered", "base", "class = 'source-dep,\ncooked.ceilings = { packages = 0, cpu_s = 1, bytes = 10 },");
-        ["grown", "lowered"].into_iter().for_each(|name| cooked(shop, name));
+        shop.layer_with("several", "base", "class = 'source-dep,\ncooked.ceilings = { duplicates = 0, cone.itoa = 1 },");
+        ["grown", "lowered", "several"].into_iter().for_each(|name| cooked(shop, name));
         units(
             shop,
             "grown",
             "+ itoa 0.4.8 lib target\n  itoa 1.0.15 lib target direct\n  ryu 1.0.0 lib target direct > +itoa@0.4.8\n",
         );
+        units(shop, "several", "  itoa 0.4.8 lib target direct\n  itoa 1.0.15 lib target direct\n");
         units(shop, "lowered", "  itoa 1.0.15 lib target direct\n");
         shop.replace("layers/lowered/units.snap", "\ncook", "\nmeasured cpu_ms 1001 bytes 11\n\ncook");
     };

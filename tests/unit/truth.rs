@@ -212,6 +212,8 @@ fn what_link_time_optimisation_needs_depends_on_the_roots() {
 #[test]
 fn tests_are_compiled_as_development_is() {
     agree(&side(library(TOP)).profile("dev"), &side(program(TOP)).profile("test").tests(), ALL);
+    // cargo plans the tests in a library's documentation as well.
+    agree(&side(library(TOP)).profile("dev"), &side(library(TOP)).profile("test").tests(), ALL);
     agree(&side(library(TOP)), &side(program(TOP)).profile("dev"), 0);
 }
 

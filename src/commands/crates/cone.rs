@@ -7,6 +7,7 @@ use crate::commands::context::{Context, find_layer};
 use crate::commands::error::CommandError;
 use crate::commands::exit::Exit;
 use crate::commands::images::RegistryArgs;
+use crate::commands::ui::Ui;
 use crate::crates::{self, Bump, Wanted};
 use crate::report::crates::{Cones, provenance};
 use crate::report::json;
@@ -61,21 +62,33 @@ pub enum ConeFormat {
 
 pub fn run(context: &Context<'_>, args: &Args) -> Result<Exit, CommandError> {
     let snapshot = context.snapshot()?;
-    let source = match &args.layer {
-        Some(layer) => {
-            let (name, loaded) = find_layer(&snapshot, layer)?;
-            let asked = (!args.offline).then_some((name, &args.registry));
-            let known = Known::of(context, &snapshot, asked)?;
-            Source::of_layer(context, &snapshot, loaded, &known)?
-        }
-        None => {
-            let folder = args.project.clone().unwrap_or_else(|| context.folder().to_owned());
-            Source::of_project(context, &folder, &args.profile, &Known::of(context, &snapshot, None)?)?
-        }
+    let Some(layer) = &args.layer else {
+        return of_project(context.ui, args, &Known::of(context, &snapshot, None)?);
     };
+    let (name, loaded) = find_layer(&snapshot, layer)?;
+    let asked = (!args.offline).then_some((name, &args.registry));
+    let known = Known::of(context, &snapshot, asked)?;
+    answer(context.ui, args, &Source::of_layer(context, &snapshot, loaded, &known)?)
+}
+
+/// The same for a project, which needs no catalog.
+pub fn of_project(ui: &Ui, args: &Args, known: &Known) -> Result<Exit, CommandError> {
+    let gone = |error| CommandError::failure("the current folder is gone", error);
+    let folder = args.project.clone().map_or_else(std::env::current_dir, Ok).map_err(gone)?;
+    answer(ui, args, &Source::of_project(ui, &folder, &args.profile, known)?)
+}
+
+impl Args {
+    /// Whether it is about a project, and not about a layer.
+    pub fn is_of_project(&self) -> bool {
+        self.layer.is_none()
+    }
+}
+
+fn answer(ui: &Ui, args: &Args, source: &Source) -> Result<Exit, CommandError> {
     let bumps = match args.all {
         true => crates::ranked(&source.sections, &source.costs),
-        false => args.crates.iter().map(|wanted| find(&source, wanted)).collect::<Result<Vec<Bump>, _>>()?,
+        false => args.crates.iter().map(|wanted| find(source, wanted)).collect::<Result<Vec<Bump>, _>>()?,
     };
     let whole = crates::whole(&source.sections, &source.costs);
     let cones =
@@ -86,16 +99,28 @@ pub fn run(context: &Context<'_>, args: &Args) -> Result<Exit, CommandError> {
         ConeFormat::Markdown => cones.markdown(),
         ConeFormat::Json => json::answer(json::crates::CratesCone::new(&cones)),
     };
-    context.ui.answer(&answer)?;
+    ui.answer(&answer)?;
     if args.format != ConeFormat::Json {
-        context.ui.remark(&provenance(&source.subject, source.basis, source.guessed(), whole));
+        ui.remark(&provenance(&source.subject, source.basis, source.guessed(), whole));
     }
     Ok(Exit::Success)
 }
 
 fn find(source: &Source, typed: &str) -> Result<Bump, CommandError> {
-    let packages = source.sections.iter().flat_map(|section| &section.graph.packages);
-    let names = packages.map(|package| package.name.as_str());
-    let error = || CommandError::unknown(&format!("crate in {}", source.subject), typed, names.clone());
-    crates::bump(&source.sections, &source.costs, &Wanted::new(typed)).ok_or_else(error)
+    let bump = |wanted: &Wanted| crates::bump(&source.sections, &source.costs, wanted);
+    let wanted = Wanted::new(typed);
+    bump(&wanted).ok_or_else(|| {
+        let message = format!("{} compiles no crate `{typed}`", source.subject);
+        let other = wanted.version.as_ref().and_then(|_| bump(&Wanted { version: None, ..wanted.clone() }));
+        if let Some(other) = other {
+            return CommandError::new(Exit::Usage, message).hint(format!(
+                "of {} it has {}",
+                other.name,
+                other.versions.join(", ")
+            ));
+        }
+        let packages = source.sections.iter().flat_map(|section| &section.graph.packages);
+        let names = packages.map(|package| package.name.as_str());
+        CommandError { message, ..CommandError::unknown("crate", &wanted.name, names) }
+    })
 }

@@ -7,6 +7,7 @@ use crate::cargo::Project;
 use crate::commands::context::{Context, find_layer};
 use crate::commands::error::CommandError;
 use crate::commands::exit::Exit;
+use crate::commands::ui::Ui;
 use crate::crates::{self, Change, Section, Work, of_lock, sole};
 use crate::model::{Cooked, RelPath};
 use crate::report::crates::{Basis, Diff, provenance};
@@ -29,7 +30,7 @@ pub struct Args {
     revision: String,
     /// The project whose Cargo.toml is in or above DIR, instead of layers
     #[arg(long, value_name = "DIR", conflicts_with = "layer")]
-    project: Option<PathBuf>,
+    pub project: Option<PathBuf>,
     /// With a project: the profile that it is built with
     #[arg(long, value_name = "PROFILE", default_value = "release", conflicts_with = "layer")]
     profile: String,
@@ -57,43 +58,48 @@ struct Compared {
 pub fn run(context: &Context<'_>, args: &Args) -> Result<Exit, CommandError> {
     let new = context.snapshot()?;
     let known = Known::of(context, &new, None)?;
-    let mut compared = Vec::new();
-    match &args.project {
-        Some(folder) => {
-            let (basis, old, now) = project(context, folder, args)?;
-            compared.push(Compared::new(folder.display().to_string(), basis, old, now, &known));
-        }
-        None => {
-            let old = context.unchecked_revision(&args.revision)?;
-            let named = args.layer.as_ref().map(|layer| find_layer(&new, layer)).transpose()?;
-            for loaded in new.layers().filter(|loaded| named.is_none_or(|(name, _)| *name == loaded.layer.name)) {
-                if named.is_none() && loaded.layer.cooked.is_none() {
-                    continue;
-                }
-                let cooked = cooked_of(loaded)?;
-                let before = old.layer(&loaded.layer.name).and_then(|layer| layer.cooked.as_ref());
-                let is_same = before.is_some_and(|before| digest(&old, before) == digest(&new, cooked));
-                if named.is_none() && is_same {
-                    continue;
-                }
-                let (basis, before, now) = layer(context, (&old, before), (&new, cooked))?;
-                compared.push(Compared::new(loaded.layer.name.to_string(), basis, before, now, &known));
-            }
-        }
+    if let Some(folder) = &args.project {
+        return of_project(context.ui, folder, args, &known);
     }
+    let mut compared = Vec::new();
+    let old = context.unchecked_revision(&args.revision)?;
+    let named = args.layer.as_ref().map(|layer| find_layer(&new, layer)).transpose()?;
+    for loaded in new.layers().filter(|loaded| named.is_none_or(|(name, _)| *name == loaded.layer.name)) {
+        if named.is_none() && loaded.layer.cooked.is_none() {
+            continue;
+        }
+        let cooked = cooked_of(loaded)?;
+        let before = old.layer(&loaded.layer.name).and_then(|layer| layer.cooked.as_ref());
+        let is_same = before.is_some_and(|before| digest(&old, before) == digest(&new, cooked));
+        if named.is_none() && is_same {
+            continue;
+        }
+        let (basis, before, now) = layer(context, (&old, before), (&new, cooked))?;
+        compared.push(Compared::new(loaded.layer.name.to_string(), basis, before, now, &known));
+    }
+    answer(context.ui, args, &compared)
+}
+
+/// The same for a project, which needs no catalog.
+pub fn of_project(ui: &Ui, folder: &Path, args: &Args, known: &Known) -> Result<Exit, CommandError> {
+    let (basis, old, now) = project(ui, folder, args)?;
+    answer(ui, args, &[Compared::new(folder.display().to_string(), basis, old, now, known)])
+}
+
+fn answer(ui: &Ui, args: &Args, compared: &[Compared]) -> Result<Exit, CommandError> {
     let diffs: Vec<Diff<'_>> = compared.iter().map(Compared::diff).collect();
     let answer = match args.format {
         ConeFormat::Text => diffs.iter().map(Diff::text).collect(),
         ConeFormat::Markdown => diffs.iter().map(Diff::markdown).collect(),
         ConeFormat::Json => json::answer(json::crates::CratesDiff::new(&args.revision, &diffs)),
     };
-    context.ui.answer(&answer)?;
+    ui.answer(&answer)?;
     if args.format != ConeFormat::Json {
         for diff in &diffs {
-            context.ui.remark(&provenance(diff.subject, diff.basis, diff.guessed, diff.whole));
+            ui.remark(&provenance(diff.subject, diff.basis, diff.guessed, diff.whole));
         }
         if diffs.is_empty() {
-            context.ui.remark(&format!("no cooked set changed since {}", args.revision));
+            ui.remark(&format!("no cooked set changed since {}", args.revision));
         }
     }
     Ok(Exit::Success)
@@ -127,7 +133,7 @@ fn layer(
 }
 
 /// A project, before and now.
-fn project(context: &Context<'_>, folder: &Path, args: &Args) -> Result<(Basis, Side, Side), CommandError> {
+fn project(ui: &Ui, folder: &Path, args: &Args) -> Result<(Basis, Side, Side), CommandError> {
     let call = project_call(&args.profile)?;
     let root = Project::open(folder)?.root;
     let old = GitTree::open(&root, &args.revision)?;
@@ -137,7 +143,7 @@ fn project(context: &Context<'_>, folder: &Path, args: &Args) -> Result<(Basis, 
     match (graph(&old), graph(&new)) {
         (Ok(before), Ok(now)) => Ok((Basis::Cargo, vec![sole(&call.name, before)], vec![sole(&call.name, now)])),
         (Err(error), _) | (_, Err(error)) => {
-            context.ui.remark(&error.message);
+            ui.remark(&error.message);
             let lock = RelPath::new("Cargo.lock").unwrap_or_default();
             let side = |tree: &dyn Tree| {
                 let failed = |error: &dyn std::fmt::Display| CommandError::failure("the lock can't be read", error);

@@ -141,6 +141,12 @@ impl Call {
         }
         Ok(Call { name: cook(&profile.to_string(), arguments), profile: profile.clone(), options })
     }
+
+    /// The same, of a copy whose lock cargo may bring up to date.
+    pub fn unlocked(mut self) -> Call {
+        self.options.unlocked = true;
+        self
+    }
 }
 
 /// The build graph of a set by cargo.

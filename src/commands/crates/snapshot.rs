@@ -101,9 +101,11 @@ pub fn run(context: &Context<'_>, args: &Args) -> Result<Exit, CommandError> {
     };
     context.ui.answer(&answer)?;
     let is_bad = |state: &SnapshotState| !matches!(state, SnapshotState::Fresh | SnapshotState::Written);
-    if args.check && found.values().any(is_bad) {
-        let error = CommandError::new(Exit::Invalid, "not every snapshot says what cargo does");
-        return Err(error.hint("`lamina crates snapshot --write` writes them anew"));
+    let bad: Vec<&str> = found.iter().filter(|(_, state)| is_bad(state)).map(|(name, _)| name.as_str()).collect();
+    if args.check && !bad.is_empty() {
+        let message = format!("{} does not say what cargo does: {}", BuildGraph::FILE, bad.join(", "));
+        let hint = format!("`lamina crates snapshot {} --write` writes it anew", bad.join(" "));
+        return Err(CommandError::new(Exit::Invalid, message).hint(hint));
     }
     Ok(Exit::Success)
 }

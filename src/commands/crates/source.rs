@@ -5,10 +5,11 @@ use std::sync::Arc;
 
 use super::set::{self, Call};
 use crate::catalog::LoadedLayer;
-use crate::commands::context::{Context, Registries, cache_folder};
+use crate::commands::context::{Context, Registries, cache_folder, read_bytes};
 use crate::commands::error::CommandError;
 use crate::commands::exit::Exit;
 use crate::commands::images::RegistryArgs;
+use crate::commands::ui::Ui;
 use crate::cooked::{self, Store};
 use crate::crates::{BuildGraph, Section, joined, normalised, of_lock, sole};
 use crate::model::{CookProfile, Cooked, LayerName};
@@ -126,20 +127,15 @@ impl Source {
     ///
     /// # Errors
     /// When there is no project, or its lock can't be read.
-    pub fn of_project(
-        context: &Context<'_>,
-        folder: &Path,
-        profile: &str,
-        known: &Known,
-    ) -> Result<Source, CommandError> {
+    pub fn of_project(ui: &Ui, folder: &Path, profile: &str, known: &Known) -> Result<Source, CommandError> {
         let call = project_call(profile)?;
         let subject = folder.display().to_string();
         match set::graph(folder, &call) {
             Ok(graph) => Ok(Source::new(subject, Basis::Cargo, vec![sole(&call.name, graph)], known)),
             Err(error) => {
                 let path = folder.join("Cargo.lock");
-                let Ok(text) = super::super::context::read_bytes(&path, 32 * MAX_TEXT) else { return Err(error) };
-                context.ui.remark(&error.message);
+                let Ok(text) = read_bytes(&path, 32 * MAX_TEXT) else { return Err(error) };
+                ui.remark(&error.message);
                 let graph = of_lock(&String::from_utf8_lossy(&text));
                 let graph = graph.map_err(|error| CommandError::failure(path.display(), error))?;
                 Ok(Source::new(subject, Basis::Lock, vec![sole("lock", graph)], known))
@@ -164,9 +160,9 @@ pub fn project_call(profile: &str) -> Result<Call, CommandError> {
 /// # Errors
 /// When it has none.
 pub fn cooked_of(loaded: &LoadedLayer) -> Result<&Cooked, CommandError> {
-    let message = || format!("{} cooks nothing", loaded.layer.name);
     loaded.layer.cooked.as_ref().ok_or_else(|| {
-        CommandError::new(Exit::Usage, message()).hint("`lamina list --class source-dep` lists layers that do")
+        let message = format!("{} has no cooked set: {} has no field `cooked`", loaded.layer.name, loaded.workflow);
+        CommandError::new(Exit::Usage, message).hint("`lamina crates snapshot` lists the layers that have one")
     })
 }
 
