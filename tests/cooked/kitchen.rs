@@ -30,9 +30,8 @@ RUN --mount=type=cache,target=/usr/local/cargo/registry,sharing=private \\
     --profiles \"${COOK_PROFILES}\" --donor /donor
 ";
 
-/// Two build scripts and more, a procedural macro, and chains of crates above leaves. Exact versions: what the lock has is
-/// what is written here, whatever crates.io gets.
-pub const CRATES: [(&str, &str); 12] = [
+/// Build scripts, a procedural macro, and chains of crates above leaves.
+pub const CRATES: [(&str, &str); 7] = [
     ("adler2", "=2.0.0"),
     ("miniz_oxide", "=0.8.9"),
     ("libc", "=0.2.177"),
@@ -40,12 +39,11 @@ pub const CRATES: [(&str, &str); 12] = [
     ("itoa", "=1.0.17"),
     ("cfg-if", "=1.0.4"),
     ("serde", "{ version = \"=1.0.228\", features = [\"derive\"] }"),
-    ("serde_core", "=1.0.228"),
-    ("proc-macro2", "=1.0.103"),
-    ("quote", "=1.0.42"),
-    ("syn", "=2.0.111"),
-    ("unicode-ident", "=1.0.22"),
 ];
+
+/// What these need, in versions that stay the same whatever crates.io gets. Nothing is compiled because of these lines.
+const PINS: &str = "[target.'cfg(any())'.dependencies]\nserde_core = \"=1.0.228\"\nserde_derive = \"=1.0.228\"\n\
+                    proc-macro2 = \"=1.0.103\"\nquote = \"=1.0.42\"\nsyn = \"=2.0.111\"\nunicode-ident = \"=1.0.22\"\n";
 
 /// A catalog with `web`, in a namespace of its own.
 pub struct Kitchen {
@@ -100,6 +98,7 @@ impl Kitchen {
             let version = if version.starts_with('{') { (*version).to_owned() } else { format!("\"{version}\"") };
             text += &format!("{name} = {version}\n");
         }
+        text += PINS;
         self.shop.file("layers/web/set/Cargo.toml", &text).file("layers/web/set/src/lib.rs", "");
         let lock = |offline: &[&str]| {
             let mut cargo = Command::new(env!("CARGO"));
