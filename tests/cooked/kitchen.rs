@@ -87,8 +87,14 @@ impl Kitchen {
         Some(kitchen)
     }
 
-    /// Has these crates cooked, locked by cargo.
+    /// Has these crates cooked.
     pub fn crates(&self, crates: &[(&str, &str)]) -> &Self {
+        self.project(&self.shop.root().join("layers/web/set"), crates);
+        self
+    }
+
+    /// A project that needs these crates, locked by cargo.
+    pub fn project(&self, folder: &Path, crates: &[(&str, &str)]) {
         // A line that no other test has: the engine has not cooked this before.
         let mut text = format!(
             "# {}\n[package]\nname = \"set\"\nversion = \"0.1.0\"\nedition = \"2021\"\n\n[workspace]\n\n[dependencies]\n",
@@ -99,14 +105,15 @@ impl Kitchen {
             text += &format!("{name} = {version}\n");
         }
         text += PINS;
-        self.shop.file("layers/web/set/Cargo.toml", &text).file("layers/web/set/src/lib.rs", "");
+        fs::create_dir_all(folder.join("src")).unwrap();
+        fs::write(folder.join("Cargo.toml"), text).unwrap();
+        fs::write(folder.join("src/lib.rs"), "").unwrap();
         let lock = |offline: &[&str]| {
             let mut cargo = Command::new(env!("CARGO"));
-            cargo.arg("generate-lockfile").args(offline).current_dir(self.shop.root().join("layers/web/set"));
+            cargo.arg("generate-lockfile").args(offline).current_dir(folder);
             cargo.stderr(Stdio::null()).status().unwrap().success()
         };
         assert!(lock(&["--offline"]) || lock(&[]), "cargo can't get crates from crates.io");
-        self
     }
 
     /// `lamina build web`, which has to do well.

@@ -8,5 +8,7 @@
 #[allow(dead_code, reason = "it is the shop of another test binary, too")]
 mod shop;
 
+mod dockerfile;
+mod donors;
 mod kitchen;
 mod recook;
