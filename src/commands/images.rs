@@ -24,7 +24,7 @@ pub struct RegistryArgs {
     /// Trust the certificate authorities in FILE (PEM), besides the system's; may be repeated
     #[arg(long, value_name = "FILE", env = "LAMINA_CA_FILE", hide_env_values = true)]
     pub ca_file: Vec<PathBuf>,
-    /// How long one request may take
+    /// How long nothing may come from a registry that was asked, or go to it
     #[arg(long, value_name = "SECONDS", env = "LAMINA_REGISTRY_TIMEOUT", hide_env_values = true, default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..=3600))]
     pub registry_timeout: u32,
     /// How many requests may be under way at the same time

@@ -23,6 +23,7 @@ mod error;
 mod headers;
 mod image;
 mod options;
+mod patience;
 mod push;
 mod retry;
 mod transport;

@@ -26,8 +26,9 @@ pub struct Options {
     pub logins: Logins,
     /// The time that a connection may take.
     pub connect_timeout: Duration,
-    /// The time that a request may take, from the connection to the last byte of the answer, redirects included. The
-    /// time that it waits for its turn does not count.
+    /// How long nothing may come of a request: until the first byte, from one to the next, and after what is sent. A
+    /// large blob over a slow line takes its time, down to 4 KiB a second on average. The time that a request waits for
+    /// its turn does not count.
     pub timeout: Duration,
     /// How many requests are under way at the same time, to all registries together; at least one.
     pub concurrency: usize,
@@ -49,7 +50,7 @@ impl Options {
 }
 
 impl Default for Options {
-    /// No mirrors, TLS everywhere, no logins; 10 s to connect, 30 s in all, 16 requests at a time.
+    /// No mirrors, TLS everywhere, no logins; 10 s to connect, 30 s without a byte, 16 requests at a time.
     fn default() -> Self {
         Self {
             mirrors: BTreeMap::new(),

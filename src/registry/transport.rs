@@ -4,7 +4,7 @@ use std::error::Error;
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime};
 
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue, LOCATION, RETRY_AFTER};
@@ -17,6 +17,7 @@ use tokio::sync::Semaphore;
 use super::error::{RegistryErrorKind, SetupError};
 use super::headers::parse_retry_after;
 use super::options::Options;
+use super::patience::{Progress, Upload};
 use super::wire::shortened;
 
 /// How often an answer may name another place.
@@ -37,7 +38,7 @@ pub(super) struct Transport {
     /// The hosts that are spoken to without TLS, as `http://HOST:PORT/`.
     plain: Vec<Url>,
     turns: Semaphore,
-    timeout: Duration,
+    patience: Duration,
 }
 
 /// What is asked.
@@ -92,7 +93,7 @@ impl Transport {
             connect_timeout,
             plain: plain.collect::<Result<_, _>>()?,
             turns: Semaphore::new(options.concurrency.max(1)),
-            timeout: options.timeout,
+            patience: options.timeout,
         })
     }
 
@@ -141,17 +142,13 @@ impl Transport {
         // Nobody closes it; if somebody did, no bound is better than no answer.
         let _turn = self.turns.acquire().await.ok();
         let host = authority(&request.url);
-        match tokio::time::timeout(self.timeout, self.follow(request)).await {
-            Ok(answer) => answer,
-            Err(_) => {
-                let why = format!("no answer within {} s", self.timeout.as_secs_f32());
-                Err(RegistryErrorKind::Unreachable { host, why })
-            }
-        }
+        let progress = Arc::new(Progress::new());
+        let answered = progress.wait(self.patience, self.follow(request, &progress)).await;
+        answered.unwrap_or_else(|why| Err(RegistryErrorKind::Unreachable { host, why }))
     }
 
     /// Goes where the answers lead. A login stays with the host that it is for.
-    async fn follow(&self, request: Request<'_>) -> Result<Answer, RegistryErrorKind> {
+    async fn follow(&self, request: Request<'_>, progress: &Arc<Progress>) -> Result<Answer, RegistryErrorKind> {
         let Request { method, mut url, headers, mut authorization, body, limit } = request;
         let asked = authority(&url);
         for _ in 0..=MAX_REDIRECTS {
@@ -161,12 +158,12 @@ impl Transport {
             builder = match body {
                 Body::None => builder,
                 Body::Form(fields) => builder.form(fields),
-                Body::Bytes(bytes) => builder.body(bytes.to_vec()),
+                Body::Bytes(bytes) => builder.body(reqwest::Body::wrap(Upload::new(bytes, progress))),
             };
             let response = builder.send().await.map_err(|error| failure(&url, &error))?;
             let status = response.status();
             let location = response.headers().get(LOCATION).filter(|_| is_redirect(status));
-            let Some(location) = location else { return read_answer(response, &url, limit).await };
+            let Some(location) = location else { return read_answer(response, &url, limit, progress).await };
             let malformed = |why: String| RegistryErrorKind::Malformed { host: authority(&url), why };
             // By the other redirects, a client would go on with GET.
             let keeps_method = matches!(status.as_u16(), 307 | 308) || [Method::GET, Method::HEAD].contains(&method);
@@ -227,7 +224,12 @@ fn is_redirect(status: StatusCode) -> bool {
 }
 
 /// Reads the body of a success; what else is in a failure is not of interest.
-async fn read_answer(mut response: reqwest::Response, url: &Url, limit: usize) -> Result<Answer, RegistryErrorKind> {
+async fn read_answer(
+    mut response: reqwest::Response,
+    url: &Url,
+    limit: usize,
+    progress: &Progress,
+) -> Result<Answer, RegistryErrorKind> {
     let (status, headers) = (response.status(), std::mem::take(response.headers_mut()));
     let mut body = Vec::new();
     if status.is_success() {
@@ -236,6 +238,7 @@ async fn read_answer(mut response: reqwest::Response, url: &Url, limit: usize) -
                 let why = format!("it is larger than {limit} bytes");
                 return Err(RegistryErrorKind::Malformed { host: authority(url), why });
             }
+            progress.moved(chunk.len());
             body.extend_from_slice(&chunk);
         }
     }

@@ -6,6 +6,7 @@ use std::net::{TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
+use std::time::Duration;
 
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
@@ -50,6 +51,8 @@ enum End {
     Cut(usize),
     /// Nothing more comes after so many bytes of the body.
     Stall(usize),
+    /// So many bytes of the body come at a time, with a pause between them.
+    Drip(usize, Duration),
     /// Nothing comes at all.
     Silence,
 }
@@ -83,6 +86,10 @@ impl Reply {
         Self { end: End::Stall(after), ..self }
     }
 
+    pub fn drip(self, bytes: usize, pause: Duration) -> Self {
+        Self { end: End::Drip(bytes, pause), ..self }
+    }
+
     pub fn silence() -> Self {
         Self { end: End::Silence, ..Self::new(200, "") }
     }
@@ -92,6 +99,7 @@ impl Reply {
         let sent = match self.end {
             End::Whole => self.body.len(),
             End::Cut(sent) | End::Stall(sent) => sent.min(self.body.len()),
+            End::Drip(..) => 0,
             End::Silence => return wait_for_end(connection),
         };
         let mut bytes = self.head.clone().into_bytes();
@@ -109,8 +117,17 @@ impl Reply {
             }
         }
         let _ = connection.write_all(&bytes).and_then(|()| connection.flush());
-        if matches!(self.end, End::Stall(_)) {
-            wait_for_end(connection);
+        match self.end {
+            End::Stall(_) => wait_for_end(connection),
+            End::Drip(size, pause) if !is_head => {
+                for drop in self.body.chunks(size) {
+                    if connection.write_all(drop).and_then(|()| connection.flush()).is_err() {
+                        break;
+                    }
+                    thread::sleep(pause);
+                }
+            }
+            _ => {}
         }
     }
 }
@@ -120,8 +137,8 @@ fn wait_for_end(connection: &mut impl Read) {
 }
 
 impl Seen {
-    /// Reads a request; nothing, where none comes.
-    fn read(connection: &mut impl Read) -> Option<Self> {
+    /// Reads a request, with a pause before each MiB of its body; nothing, where none comes.
+    fn read(connection: &mut impl Read, pause: Duration) -> Option<Self> {
         let mut reader = BufReader::new(connection);
         let mut line = || {
             let mut line = String::new();
@@ -138,7 +155,10 @@ impl Seen {
         }
         let length = headers.get("content-length").map_or(0, |length| length.parse().unwrap());
         let mut body = vec![0; length];
-        reader.read_exact(&mut body).ok()?;
+        for piece in body.chunks_mut(1 << 20) {
+            thread::sleep(pause);
+            reader.read_exact(piece).ok()?;
+        }
         let body = String::from_utf8(body).unwrap();
         Some(Self { method: method.to_owned(), target: target.to_owned(), headers, body })
     }
@@ -151,15 +171,24 @@ impl Seen {
 impl Server {
     /// A server for plain HTTP. `reply` gets each request with its number, from 0.
     pub fn start(reply: impl Fn(&Seen, usize) -> Reply + Send + Sync + 'static) -> Self {
-        Self::listen(None, reply)
+        Self::listen(None, Duration::ZERO, reply)
+    }
+
+    /// A server for plain HTTP that waits before it reads the next MiB of a request.
+    pub fn start_slow(pause: Duration, reply: impl Fn(&Seen, usize) -> Reply + Send + Sync + 'static) -> Self {
+        Self::listen(None, pause, reply)
     }
 
     /// A server for TLS.
     pub fn start_tls(config: Arc<ServerConfig>, reply: impl Fn(&Seen, usize) -> Reply + Send + Sync + 'static) -> Self {
-        Self::listen(Some(config), reply)
+        Self::listen(Some(config), Duration::ZERO, reply)
     }
 
-    fn listen(tls: Option<Arc<ServerConfig>>, reply: impl Fn(&Seen, usize) -> Reply + Send + Sync + 'static) -> Self {
+    fn listen(
+        tls: Option<Arc<ServerConfig>>,
+        pause: Duration,
+        reply: impl Fn(&Seen, usize) -> Reply + Send + Sync + 'static,
+    ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let host = listener.local_addr().unwrap().to_string();
         let server = Self { host, seen: Arc::default(), ended: Arc::default() };
@@ -172,11 +201,11 @@ impl Server {
                 let (seen, reply, tls) = (seen.clone(), reply.clone(), tls.clone());
                 let Ok(mut connection) = connection else { continue };
                 thread::spawn(move || match tls {
-                    None => serve(&mut connection, &seen, &*reply),
+                    None => serve(&mut connection, pause, &seen, &*reply),
                     Some(tls) => {
                         let session = ServerConnection::new(tls).unwrap();
                         let mut connection = StreamOwned::new(session, connection);
-                        serve(&mut connection, &seen, &*reply);
+                        serve(&mut connection, pause, &seen, &*reply);
                         connection.conn.send_close_notify();
                         let _ = connection.flush();
                     }
@@ -199,10 +228,11 @@ impl Server {
 
 fn serve(
     connection: &mut (impl Read + Write),
+    pause: Duration,
     seen: &Mutex<Vec<Seen>>,
     reply: &(impl Fn(&Seen, usize) -> Reply + ?Sized),
 ) {
-    let Some(request) = Seen::read(connection) else { return };
+    let Some(request) = Seen::read(connection, pause) else { return };
     let number = {
         let mut seen = seen.lock().unwrap();
         seen.push(request.clone());

@@ -2,9 +2,9 @@
 
 use std::time::{Duration, Instant, SystemTime};
 
-use lamina::registry::{Options, RegistryErrorKind};
+use lamina::registry::{self, Options, Registry, RegistryError, RegistryErrorKind};
 
-use crate::common::{good, image, manifest, plain, quick, served, truth};
+use crate::common::{good, image, manifest, plain, quick, served, sha256, truth};
 use crate::server::{Reply, Server};
 
 /// A server that says `reply` to the first request, and the truth from then on.
@@ -87,4 +87,56 @@ fn a_wait_that_is_none_does_not_matter() {
         let server = at_first(Reply::new(503, "").header("Retry-After", asked));
         assert_eq!(manifest(&plain(&[&server.host]), &image(&server.host, "a/b:1")).unwrap(), truth(), "{asked}");
     }
+}
+
+/// A second without a byte is too long.
+fn hasty(host: &str) -> Options {
+    Options { timeout: Duration::from_secs(1), retry: quick(1), ..plain(&[host]) }
+}
+
+fn blob(options: &Options, host: &str, content: &[u8]) -> Result<Vec<u8>, RegistryError> {
+    let registries = registry::open(options).unwrap();
+    let digest = sha256(content).parse().unwrap();
+    registry::block_on(registries.blob(&image(host, "a/b:1"), &digest, content.len())).unwrap()
+}
+
+#[test]
+fn a_large_blob_may_take_longer_than_the_wait_for_a_byte() {
+    let content = vec![7; 60 << 10];
+    let sent = content.clone();
+    // Twelve drops, of which each takes a quarter of the patience.
+    let server = Server::start(move |_, _| Reply::new(200, sent.clone()).drip(5 << 10, Duration::from_millis(250)));
+    assert_eq!(blob(&hasty(&server.host), &server.host, &content).unwrap(), content);
+}
+
+#[test]
+fn a_blob_that_stops_or_trickles_is_given_up() {
+    let content = vec![7; 60 << 10];
+    let stalled = Reply::new(200, content.clone()).stall(8 << 10);
+    let trickling = Reply::new(200, content.clone()).drip(1, Duration::from_millis(50));
+    for (reply, told) in
+        [(stalled, "after 8192 bytes, too little came for 1 s"), (trickling, "too little came for 1 s")]
+    {
+        let server = Server::start(move |_, _| reply.clone());
+        let error = blob(&hasty(&server.host), &server.host, &content).unwrap_err();
+        assert!(matches!(error.kind, RegistryErrorKind::Unreachable { .. }), "{error}");
+        assert!(error.to_string().contains(told), "{error}");
+    }
+}
+
+#[test]
+fn what_is_sent_may_take_longer_than_the_wait_for_an_answer() {
+    // More than the system keeps for both sides: most of it goes as it is read.
+    let content = vec![b'7'; 24 << 20];
+    let (sent, whole) = (sha256(&content), content.len());
+    let server = Server::start_slow(Duration::from_millis(100), move |seen, _| match seen.method.as_str() {
+        "HEAD" => Reply::new(404, ""),
+        "POST" => Reply::new(202, "").header("Location", "/v2/a/b/blobs/uploads/1"),
+        _ if seen.body.len() == whole => Reply::new(201, "").header("Docker-Content-Digest", &sent),
+        _ => Reply::new(400, ""),
+    });
+    let registries = registry::open(&hasty(&server.host)).unwrap();
+    let pushed = registry::block_on(registries.push_blob(&image(&server.host, "a/b:1"), content.clone())).unwrap();
+    assert_eq!(pushed.unwrap().digest.to_string(), sha256(&content));
+    assert_eq!(server.seen().last().unwrap().headers["content-length"], content.len().to_string());
 }
