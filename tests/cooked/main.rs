@@ -8,5 +8,6 @@
 #[allow(dead_code, reason = "it is the shop of another test binary, too")]
 mod shop;
 
+mod confirm;
 mod kitchen;
 mod recook;
