@@ -323,6 +323,15 @@ fn what_cargo_can_not_be_asked_about_is_said_before_anything_is_built() {
     let nowhere = [("PATH", folder), ("LAMINA_CLIENT", "buildctl")];
     let said = verify(&["--layer", "base"], &nowhere).any_stderr();
     assert_eq!(said.exit_code(), Some(8));
+    // A package that lies beside the workspace stays there.
+    write_project(&shop.outside().join("beside"), "beside", &[], "");
+    fs::write(shop.outside().join("beside/src/lib.rs"), "").unwrap();
+    let manifest = fs::read_to_string(project.join("Cargo.toml")).unwrap();
+    fs::write(project.join("Cargo.toml"), manifest + "beside = { path = \"../beside\" }\n").unwrap();
+    open(&project).update(&["--workspace", "--offline"]).unwrap();
+    let outside = "error: app can't go into a container alone: it needs beside\n\
+                   hint: packages in folders outside of the workspace are not copied\n";
+    verify(&["--layer", "base"], &nowhere).stderr(outside).code(1);
 }
 
 #[test]

@@ -162,8 +162,11 @@ pub fn run(context: &Context<'_>, args: &Args) -> Result<Exit, CommandError> {
     if args.propose {
         return fleet::run(context, args, &snapshot);
     }
-    let engine = if args.verify { Some(args.engine.open(context)?) } else { None };
     let subject = Subject::open(folder, &args.build)?;
+    let engine = match args.verify {
+        true => verify::is_whole(&subject).and_then(|()| args.engine.open(context)).map(Some)?,
+        false => None,
+    };
     // cargo plans while manifests are read.
     let (graph, catalog) = thread::scope(|scope| {
         let planning = (!args.lock_only).then(|| scope.spawn(|| subject.unit_graph(&args.build)));

@@ -270,10 +270,10 @@ impl<'s> Catalog<'s> {
         Ok(())
     }
 
-    /// The path of CARGO_HOME in the image to build in, where that is known.
-    pub fn cargo_home(&self, stack: &Stack<'_>) -> Option<&str> {
-        let known = self.layers.iter().find(|known| known.layer.name == *stack.base)?;
-        Some(known.manifest.as_ref()?.environment.cargo_home.as_str())
+    /// The path of CARGO_HOME in the images of layers, where that is known.
+    pub fn cargo_home(&self, layers: &[&LayerName]) -> Option<&str> {
+        let mut known = self.layers.iter().filter(|known| layers.contains(&&known.layer.name));
+        known.find_map(|known| Some(known.manifest.as_ref()?.environment.cargo_home.as_str()))
     }
 
     /// What is pasted into a project to build in these layers.

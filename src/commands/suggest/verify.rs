@@ -36,18 +36,11 @@ pub fn run(
     (catalog, held, costs): (&Catalog<'_>, &Held<'_>, &Costs<'_>),
     stack: &Stack<'_>,
 ) -> Result<Exit, CommandError> {
-    let outside = subject.project.outside();
-    if !outside.is_empty() {
-        let message = format!("{} can't go into a container alone: it needs {}", subject.name, outside.join(", "));
-        let error = CommandError::new(Exit::Failure, message);
-        return Err(error.hint("packages in folders outside of the workspace's are not copied"));
-    }
     let layers: Vec<&LayerName> = std::iter::once(stack.base).chain(stack.donors.iter().copied()).collect();
     catalog.known(&layers)?;
     let snippet = catalog.snippet(context, &args.registry, stack, &args.build)?;
     context.ui.remark(&format!("asking cargo in {}; nothing is compiled", snippet.base.image));
-    let home = catalog.cargo_home(stack);
-    let asked = ask(engine, subject, args, &snippet, home)?;
+    let asked = ask(engine, subject, args, &snippet, catalog.cargo_home(&layers))?;
 
     let graph = &asked.graph;
     let packages = subject.packages();
@@ -76,6 +69,19 @@ pub fn run(
         SuggestFormat::Markdown => report.markdown(),
     })?;
     Ok(if confirmation.wrong().next().is_none() { Exit::Success } else { Exit::Build })
+}
+
+/// Makes sure that a project can go into a container.
+///
+/// # Errors
+/// When it needs packages that lie elsewhere.
+pub fn is_whole(subject: &Subject) -> Result<(), CommandError> {
+    let outside = subject.project.outside();
+    if outside.is_empty() {
+        return Ok(());
+    }
+    let message = format!("{} can't go into a container alone: it needs {}", subject.name, outside.join(", "));
+    Err(CommandError::new(Exit::Failure, message).hint("packages in folders outside of the workspace are not copied"))
 }
 
 fn said(verdict: &Verdict) -> Said<'_> {
