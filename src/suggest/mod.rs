@@ -136,7 +136,8 @@ impl<'a> Advice<'a> {
         layers.retain(|ranked| ranked.could_ms > 0);
         let order = |ranked: &Ranked<'_>| {
             let bytes = ranked.offer.image.as_ref().and_then(|image| image.bytes).unwrap_or(u64::MAX);
-            (ranked.basis == Basis::NotCooked, Reverse(ranked.saved_ms), Reverse(ranked.could_ms), bytes)
+            let rounded = |ms: u64| Reverse(ms / set::NOISE_MS);
+            (ranked.basis == Basis::NotCooked, rounded(ranked.saved_ms), rounded(ranked.could_ms), bytes)
         };
         // By name where all else is equal: that is the order that they come in.
         layers.sort_by_key(order);

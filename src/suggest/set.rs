@@ -18,6 +18,9 @@ const MOST: usize = 6;
 const LEAST_MS: u64 = 1_000;
 const LEAST_SHARE: u64 = 100;
 
+/// What counts as equal: layers measured the same units at different times, and nobody pulls another image for that.
+pub const NOISE_MS: u64 = 100;
+
 /// Picks layers one by one, each time the one that adds most; of equal ones the first. That is not always the best of
 /// all sets, but never less than 63 % of it, for what one layer adds only shrinks as others join (Nemhauser, Wolsey and
 /// Fisher, 1978). For the same reason a layer is only looked at again where what it added last could still be the most
@@ -25,11 +28,11 @@ const LEAST_SHARE: u64 = 100;
 pub fn greedy(alone: &[u64], total_ms: u64, saved_ms: impl Fn(&[usize]) -> u64) -> Vec<Pick> {
     let least = LEAST_MS.max(total_ms / LEAST_SHARE);
     // What each adds at most, with the number of picks that this is from.
-    let mut open: BinaryHeap<(u64, Reverse<usize>, usize)> =
-        alone.iter().enumerate().map(|(layer, &ms)| (ms, Reverse(layer), 0)).collect();
+    let candidate = |gain_ms: u64, layer: usize, seen: usize| (gain_ms / NOISE_MS, Reverse(layer), seen, gain_ms);
+    let mut open: BinaryHeap<_> = alone.iter().enumerate().map(|(layer, &ms)| candidate(ms, layer, 0)).collect();
     let mut picks: Vec<Pick> = Vec::new();
     let mut saved = 0;
-    while let Some((gain_ms, Reverse(layer), seen)) = open.pop() {
+    while let Some((_, Reverse(layer), seen, gain_ms)) = open.pop() {
         if seen == picks.len() {
             // The first one is the best there is, however little it saves.
             let enough = if picks.is_empty() { 1 } else { least };
@@ -40,7 +43,7 @@ pub fn greedy(alone: &[u64], total_ms: u64, saved_ms: impl Fn(&[usize]) -> u64) 
             saved += gain_ms;
         } else {
             let taken: Vec<usize> = picks.iter().map(|pick| pick.layer).chain([layer]).collect();
-            open.push((saved_ms(&taken).saturating_sub(saved), Reverse(layer), picks.len()));
+            open.push(candidate(saved_ms(&taken).saturating_sub(saved), layer, picks.len()));
         }
     }
     picks

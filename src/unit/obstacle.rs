@@ -161,7 +161,7 @@ fn profile(project: &UnitGraph, manifest: &Manifest, found: &mut Vec<Obstacle>) 
             Some(differences) if differences.is_empty() => continue,
             Some(differences) => {
                 let list = |side: for<'a> fn(&Difference<'a>) -> &'a str| {
-                    let each = differences.iter().map(|it| format!("{} = {}", it.key.replace('_', "-"), side(it)));
+                    let each = differences.iter().map(|it| setting(it.key, side(it)));
                     each.collect::<Vec<_>>().join(", ")
                 };
                 Obstacle {
@@ -186,6 +186,20 @@ fn profile(project: &UnitGraph, manifest: &Manifest, found: &mut Vec<Obstacle>) 
             },
         };
         found.push(obstacle);
+    }
+}
+
+/// A setting of a profile as people read it. cargo's unit graph has `null` for one that is not set, and wraps names:
+/// `{"Named":"symbols"}`, `{"resolved":{"Named":"debuginfo"}}`.
+fn setting(key: &str, value: &str) -> String {
+    let key = key.replace('_', "-");
+    let mut inner = value;
+    while let Some((_, wrapped)) = inner.strip_prefix('{').and_then(|inner| inner.split_once(':')) {
+        inner = wrapped.strip_suffix('}').unwrap_or(wrapped);
+    }
+    match inner {
+        "null" | "\"None\"" => format!("no {key}"),
+        _ => format!("{key} = {}", inner.trim_matches('"')),
     }
 }
 
