@@ -88,7 +88,12 @@ impl Project {
             Err(ProjectError::Unfetched(_) | ProjectError::Failed { .. }) if !options.offline => ask(true),
             answer => answer,
         }?;
-        let mut graph = UnitGraph::parse(&answer)?;
+        self.understood(&answer)
+    }
+
+    /// A unit graph of the project as cargo wrote it.
+    pub(super) fn understood(&self, answer: &[u8]) -> Result<UnitGraph, ProjectError> {
+        let mut graph = UnitGraph::parse(answer)?;
         graph.pin(|package| self.locked_source(package));
         Ok(graph)
     }

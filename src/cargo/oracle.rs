@@ -13,7 +13,7 @@ use super::{BuildOptions, Project, ProjectError, call};
 use crate::unit::{Kind, Unit, UnitGraph};
 
 /// Answers `rustc -vV` and the questions that cargo asks with the crate name `___`; whatever else is a compilation.
-const WRAPPER: &str = "#!/bin/sh
+pub(super) const WRAPPER: &str = "#!/bin/sh
 for argument; do
   case $argument in
     -vV | ___) exec \"$@\" ;;
@@ -23,7 +23,7 @@ exit 1
 ";
 
 /// The module of cargo that logs verdicts, by its old and its new name.
-const LOG: &str = "cargo::core::compiler::fingerprint=debug,cargo::compiler::fingerprint=debug";
+pub(super) const LOG: &str = "cargo::core::compiler::fingerprint=debug,cargo::compiler::fingerprint=debug";
 
 /// What cargo said of all units.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -50,6 +50,25 @@ pub struct Verdict {
 }
 
 impl Oracle {
+    /// Reads cargo's log about a target folder, which it names by its canonical path. Each unit begins with the place of
+    /// its fingerprint; what follows is about it until the next.
+    pub(super) fn parse(target: &Path, log: &str) -> Oracle {
+        let mut oracle = Oracle::default();
+        for line in log.lines() {
+            let Some((before, message)) = line.split_once("fingerprint: ") else { continue };
+            if let Some(place) = message.strip_prefix("fingerprint at: ") {
+                oracle.units.extend(verdict(target, before, Path::new(place.trim())));
+            } else if let Some(unit) = oracle.units.last_mut() {
+                if message.starts_with("fingerprint error for") || message.starts_with("fingerprint dirty for") {
+                    unit.fresh = false;
+                } else if let Some(reason) = message.trim_start().strip_prefix("dirty: ") {
+                    unit.reason = Some(reason.trim().to_owned());
+                }
+            }
+        }
+        oracle
+    }
+
     /// The verdict on each unit of the same build's graph; `None` for all where the two are not of the same build.
     ///
     /// Cargo's log does not say which of several units a verdict is on, as those of one build script for the host and
@@ -117,7 +136,7 @@ pub fn oracle(project: &Project, options: &BuildOptions, target: &Path) -> Resul
             command.arg("--offline");
         }
         let ended = call::run(command)?;
-        let found = parse(&target, &String::from_utf8_lossy(&ended.stderr));
+        let found = Oracle::parse(&target, &String::from_utf8_lossy(&ended.stderr));
         match found.units.is_empty() {
             true => Err(call::failure("cargo", &ended)),
             false => Ok(found),
@@ -141,24 +160,6 @@ fn disarm(target: &Path) -> io::Result<()> {
         }
     }
     Ok(())
-}
-
-/// Reads cargo's log. Each unit begins with the place of its fingerprint; what follows is about it until the next.
-fn parse(target: &Path, log: &str) -> Oracle {
-    let mut oracle = Oracle::default();
-    for line in log.lines() {
-        let Some((before, message)) = line.split_once("fingerprint: ") else { continue };
-        if let Some(place) = message.strip_prefix("fingerprint at: ") {
-            oracle.units.extend(verdict(target, before, Path::new(place.trim())));
-        } else if let Some(unit) = oracle.units.last_mut() {
-            if message.starts_with("fingerprint error for") || message.starts_with("fingerprint dirty for") {
-                unit.fresh = false;
-            } else if let Some(reason) = message.trim_start().strip_prefix("dirty: ") {
-                unit.reason = Some(reason.trim().to_owned());
-            }
-        }
-    }
-    oracle
 }
 
 /// A unit by the path of its file, `TARGET/release/.fingerprint/serde-04c2e949dadc8657/lib-serde`, and by cargo's

@@ -4,6 +4,7 @@
 
 mod align;
 mod bound;
+mod confirm;
 mod cost;
 mod exact;
 mod fleet;
@@ -16,6 +17,7 @@ use std::cmp::Reverse;
 
 pub use align::{Move, moves};
 pub use bound::Packages;
+pub use confirm::{Confirmation, Judged, Said, Score};
 pub use cost::Costs;
 pub use exact::{Saving, Units};
 pub use fleet::{Action, Crew, FleetAdvice, FleetLayer, Proposal, fleet, propose};
@@ -188,6 +190,16 @@ impl<'a> Advice<'a> {
         let alone: Vec<u64> = usable.iter().map(|&place| self.layers[place].saved_ms).collect();
         let picks = set::greedy(&alone, self.total_ms, saved_ms);
         picks.into_iter().map(|pick| Pick { layer: usable[pick.layer], ..pick }).collect()
+    }
+
+    /// Which units these layers together have, as far as nothing stands between. Those that are not ranked have none.
+    pub fn predicted(&self, units: &Units<'_>, layers: &[&LayerName]) -> Vec<bool> {
+        let wanted = |place: &usize| {
+            let offer = &self.layers[*place].offer;
+            layers.contains(&offer.layer) && !leaves_nothing(&offer.obstacles)
+        };
+        let places: Vec<usize> = (0..self.layers.len()).filter(wanted).collect();
+        self.together(units, &places).units
     }
 
     /// What layers together save.

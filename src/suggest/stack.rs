@@ -62,6 +62,15 @@ pub struct Stack<'a> {
     pub install: Vec<&'a str>,
 }
 
+impl<'a> Stack<'a> {
+    /// These layers, the first to build in and the others to copy from, whatever they save; nothing where there are none.
+    pub fn of(layers: &[&'a LayerName]) -> Option<Self> {
+        let (base, donors) = layers.split_first()?;
+        let donors = donors.to_vec();
+        Some(Self { base, donors, cooked: false, missing: Vec::new(), install: Vec::new() })
+    }
+}
+
 /// Who provides the programs that a project needs; those that nobody does are left out.
 pub fn providers<'a>(needs: &[ToolNeed], layers: &[Provision<'a>]) -> Vec<ToolAdvice<'a>> {
     let advice = |need: &ToolNeed| {

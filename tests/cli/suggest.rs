@@ -283,6 +283,58 @@ fn a_fleet_is_ranked_by_what_is_saved_a_day() {
 }
 
 #[test]
+fn one_layer_of_several_is_considered_alone() {
+    let Some(setting) = Setting::new() else { return };
+    let project = setting.project("app", &[("itoa", ""), ("memchr", "")], "");
+    setting.cooked("whole", &project);
+    let half = setting.project("half", &[("itoa", "")], "");
+    setting.cooked("part", &half);
+    let json = setting.suggest(&project, &["--layer", "part", "--format", "json"]).json(0);
+    let names: Vec<_> = json["layers"].as_array().unwrap().iter().map(|layer| &layer["layer"]).collect();
+    assert_eq!((names, &json["set"]["base"]), (vec![&"part".into()], &"part".into()));
+    let both = ["--layer", "part", "--layer", "whole", "--format", "names"];
+    assert_eq!(setting.suggest(&project, &both).answer(0), "whole\npart\n");
+    // Of several projects as well.
+    let project = project.to_str().unwrap();
+    let json = setting.suggest(&half, &["--project", project, "--layer", "part", "--format", "json"]).json(0);
+    assert_eq!(json["layers"].as_array().unwrap().len(), 1, "{json:#}");
+}
+
+#[test]
+fn what_cargo_can_not_be_asked_about_is_said_before_anything_is_built() {
+    let shop = Workshop::new();
+    shop.layer("base", RUST);
+    let project = shop.outside().join("app");
+    write_project(&project, "app", &[("itoa", "")], "");
+    let folder = project.to_str().unwrap();
+    let verify = |args: &[&str], env: &[(&str, &str)]| {
+        shop.run_with(&[&["suggest", "--project", folder, "--verify"], args].concat(), "", b"", env)
+    };
+    for other in ["--lock-only", "--here", "--propose", "--align", "--snippet=buildx", "--weight=2"] {
+        let name = other.split('=').next().unwrap();
+        let said = verify(&[other], &[]).snapshot();
+        let conflict = said.contains("cannot be used with '") && said.contains("'--verify'") && said.contains(name);
+        assert!(conflict && said.starts_with("exit code: 2\n"), "{said}");
+    }
+    verify(&["--project", folder], &[]).stderr("error: --verify is about one project\nsee `lamina --help`\n").code(2);
+    let unknown = "error: there is no layer `bas`\nhint: did you mean `base`?\n";
+    verify(&["--layer", "bas"], &[]).stderr(unknown).code(2);
+    // Neither client is on this PATH.
+    let nowhere = [("PATH", folder), ("LAMINA_CLIENT", "buildctl")];
+    let said = verify(&["--layer", "base"], &nowhere).any_stderr();
+    assert_eq!(said.exit_code(), Some(8));
+    // A package that lies beside the workspace stays there.
+    write_project(&shop.outside().join("beside"), "beside", &[], "");
+    fs::write(shop.outside().join("beside/src/lib.rs"), "").unwrap();
+    let manifest = fs::read_to_string(project.join("Cargo.toml")).unwrap();
+    fs::write(project.join("Cargo.toml"), manifest + "beside = { path = \"../beside\" }\n").unwrap();
+    open(&project).update(&["--workspace", "--offline"]).unwrap();
+    let outside = "error: app can't go into a container alone: it needs beside\n\
+                   hint: packages in folders outside of the workspace are not copied\n";
+    verify(&["--layer", "base"], &nowhere).stderr(outside).code(1);
+}
+
+#[test]
 fn a_folder_without_a_project_is_a_wrong_command_line() {
     let shop = Workshop::new();
     shop.layer("base", RUST);

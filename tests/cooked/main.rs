@@ -8,6 +8,7 @@
 #[allow(dead_code, reason = "it is the shop of another test binary, too")]
 mod shop;
 
+mod confirm;
 mod dockerfile;
 mod donors;
 mod kitchen;

@@ -2,6 +2,7 @@
 
 mod compare;
 mod config;
+mod elsewhere;
 mod errors;
 mod laboratory;
 mod laws;

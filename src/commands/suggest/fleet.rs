@@ -7,7 +7,7 @@ use super::super::error::CommandError;
 use super::super::exit::Exit;
 use super::offers::Catalog;
 use super::subject::{self, Subject};
-use super::{Args, SuggestFormat};
+use super::{Args, SuggestFormat, only};
 use crate::report::json;
 use crate::report::suggest::FleetReport;
 use crate::snapshot::Snapshot;
@@ -26,7 +26,7 @@ pub fn run(context: &Context<'_>, args: &Args, snapshot: &Snapshot) -> Result<Ex
         let graph = subject.unit_graph(&args.build).map_err(|error| subject::failed(folder, &error))?;
         subjects.push((subject, graph));
     }
-    let catalog = Catalog::read(context, &args.registry, snapshot, true)?;
+    let catalog = Catalog::read(context, &args.registry, snapshot, &only(args, snapshot)?, true)?;
     let held = catalog.held(None);
     let costs = held.costs();
     let units: Vec<Units<'_>> = subjects.iter().map(|(_, graph)| Units::new(graph, &costs)).collect();

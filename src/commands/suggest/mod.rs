@@ -4,6 +4,7 @@ mod align;
 mod fleet;
 mod offers;
 mod subject;
+mod verify;
 
 use std::path::PathBuf;
 use std::thread;
@@ -13,14 +14,17 @@ use clap::ValueEnum;
 use self::offers::Catalog;
 use self::subject::Subject;
 use super::cargo_args::CargoArgs;
-use super::context::Context;
+use super::context::{Context, find_layer};
+use super::engine::EngineArgs;
 use super::error::CommandError;
 use super::exit::Exit;
 use super::images::RegistryArgs;
 use crate::cargo::ProjectError;
+use crate::model::LayerName;
 use crate::report::json;
 use crate::report::suggest::{AlignReport, SuggestReport};
-use crate::suggest::{self, Advice, Holding, Units, Wanted};
+use crate::snapshot::Snapshot;
+use crate::suggest::{self, Advice, Holding, Stack, Units, Wanted};
 use crate::unit::UnitGraph;
 
 /// Say which layers save a project most, as cargo would reuse them
@@ -34,6 +38,7 @@ use crate::unit::UnitGraph;
   lamina suggest --project layers/fastembed --lock-only --format names
   lamina suggest --project layers/librosys --snippet dockerfile
   lamina suggest --project layers/librosys --align
+  lamina suggest --project layers/librosys --layer librosys --verify
   lamina suggest --project layers/librosys --project layers/ontoref --propose")]
 pub struct Args {
     /// The project: a folder with a Cargo.toml and a Cargo.lock, or one below it; several give one ranking for all
@@ -42,6 +47,9 @@ pub struct Args {
     /// How often the project is built a day, in the order of the projects [default: once each]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     weight: Vec<u32>,
+    /// Consider only this layer of the catalog; may be repeated
+    #[arg(long, value_name = "LAYER")]
+    layer: Vec<String>,
     /// Say which layer to add, cook again or split next
     #[arg(long, conflicts_with_all = ["lock_only", "snippet", "align"])]
     propose: bool,
@@ -54,6 +62,9 @@ pub struct Args {
     /// Say which crates to move to the layers' versions, as far as semver allows it, and what each gains
     #[arg(long, conflicts_with_all = ["lock_only", "snippet"])]
     align: bool,
+    /// Ask cargo itself, in a container of the best set, without compiling: predicted against confirmed
+    #[arg(long, conflicts_with_all = ["lock_only", "snippet", "align", "propose", "here", "weight"])]
+    verify: bool,
     /// Move them: write the project's Cargo.lock
     #[arg(long, requires = "align")]
     write: bool,
@@ -68,6 +79,8 @@ pub struct Args {
     /// How the answer looks
     #[arg(long, value_enum, default_value_t)]
     format: SuggestFormat,
+    #[command(flatten)]
+    engine: EngineArgs,
     #[command(flatten)]
     registry: RegistryArgs,
 }
@@ -141,15 +154,23 @@ impl Least {
 
 pub fn run(context: &Context<'_>, args: &Args) -> Result<Exit, CommandError> {
     let snapshot = context.snapshot()?;
-    let [folder] = &args.project[..] else { return fleet::run(context, args, &snapshot) };
+    let only = only(args, &snapshot)?;
+    let [folder] = &args.project[..] else {
+        let error = CommandError::new(Exit::Usage, "--verify is about one project");
+        return if args.verify { Err(error) } else { fleet::run(context, args, &snapshot) };
+    };
     if args.propose {
         return fleet::run(context, args, &snapshot);
     }
     let subject = Subject::open(folder, &args.build)?;
+    let engine = match args.verify {
+        true => verify::is_whole(&subject).and_then(|()| args.engine.open(context)).map(Some)?,
+        false => None,
+    };
     // cargo plans while manifests are read.
     let (graph, catalog) = thread::scope(|scope| {
         let planning = (!args.lock_only).then(|| scope.spawn(|| subject.unit_graph(&args.build)));
-        let catalog = Catalog::read(context, &args.registry, &snapshot, !args.lock_only);
+        let catalog = Catalog::read(context, &args.registry, &snapshot, &only, !args.lock_only);
         let graph = planning.map(|planning| planning.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
         (graph, catalog)
     });
@@ -171,6 +192,14 @@ pub fn run(context: &Context<'_>, args: &Args) -> Result<Exit, CommandError> {
     let tools = suggest::providers(&suggest::tools(&subject.traits, &packages), &provisions);
     let natives = suggest::natives(&subject.libraries(), &provisions);
     let stack = suggest::stack(&advice, &tools, &natives, &provisions);
+    if let Some(engine) = engine {
+        // What saves nothing is put to cargo as well, where it was asked for.
+        let Some(stack) = stack.filter(|_| !advice.set.is_empty()).or_else(|| Stack::of(&only)) else {
+            context.ui.remark("nothing is predicted to be reused; --layer LAYER names one to ask cargo about");
+            return Ok(Exit::Nothing);
+        };
+        return verify::run(context, args, &*engine, &subject, (&catalog, &held, &costs), &stack);
+    }
     let report = SuggestReport {
         project: &subject.name,
         folder: subject.folder.display().to_string(),
@@ -206,6 +235,21 @@ pub fn run(context: &Context<'_>, args: &Args) -> Result<Exit, CommandError> {
     catalog.remarks().iter().for_each(|remark| context.ui.remark(remark));
     let suggests = advice.suggests(report.least_ms, &tools, &natives);
     Ok(if suggests { Exit::Success } else { Exit::Nothing })
+}
+
+/// The layers that are considered alone, as they were named; none where all are.
+///
+/// # Errors
+/// When there is no such layer.
+fn only<'s>(args: &Args, snapshot: &'s Snapshot) -> Result<Vec<&'s LayerName>, CommandError> {
+    let mut only = Vec::new();
+    for typed in &args.layer {
+        let (name, _) = find_layer(snapshot, typed)?;
+        if !only.contains(&name) {
+            only.push(name);
+        }
+    }
+    Ok(only)
 }
 
 /// Moves the lock towards the best set, or else towards the layer that could save most.

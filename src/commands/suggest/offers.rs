@@ -29,6 +29,8 @@ pub struct Catalog<'s> {
     snapshot: &'s Snapshot,
     store: Store,
     layers: Vec<Known<'s>>,
+    /// The layers that are considered; none where all are.
+    only: Vec<&'s LayerName>,
 }
 
 /// A layer that has a cooked set.
@@ -58,7 +60,7 @@ impl Held<'_> {
 }
 
 impl<'s> Catalog<'s> {
-    /// Reads what the layers hold: unit by unit, or how much of each package.
+    /// Reads what the layers hold, or some of them: unit by unit, or how much of each package.
     ///
     /// # Errors
     /// When there is no way to ask registries.
@@ -66,10 +68,11 @@ impl<'s> Catalog<'s> {
         context: &Context<'_>,
         args: &RegistryArgs,
         snapshot: &'s Snapshot,
+        only: &[&'s LayerName],
         with_units: bool,
     ) -> Result<Self, CommandError> {
-        let layers: Vec<&Layer> =
-            snapshot.layers().map(|loaded| &loaded.layer).filter(|layer| layer.cooked.is_some()).collect();
+        let layers = considered(snapshot, only);
+        let layers: Vec<&Layer> = layers.filter(|layer| layer.cooked.is_some()).collect();
         let names: Vec<&LayerName> = layers.iter().map(|layer| &layer.name).collect();
         let mut store = cache_folder().map_or_else(Store::in_memory, |cache| Store::open(&cache));
         let (answers, sizes) = context.ask(args, snapshot, async |registry| {
@@ -94,7 +97,7 @@ impl<'s> Catalog<'s> {
             Known { layer, found, manifest, bytes, lock }
         };
         let layers = layers.into_iter().zip(answers).map(known).collect();
-        Ok(Self { snapshot, store, layers })
+        Ok(Self { snapshot, store, layers, only: only.to_vec() })
     }
 
     /// What the layers hold; where a project's names are given, as far as these go: with a thousand layers, most of it is
@@ -229,7 +232,7 @@ impl<'s> Catalog<'s> {
                 foundation: self.foundation(layer),
             }
         };
-        self.snapshot.layers().map(|loaded| provision(&loaded.layer)).collect()
+        considered(self.snapshot, &self.only).map(provision).collect()
     }
 
     /// The layer at the bottom of a layer's image.
@@ -242,6 +245,35 @@ impl<'s> Catalog<'s> {
             }
         }
         &lowest.name
+    }
+
+    /// Makes sure that it is known of layers what they hold.
+    ///
+    /// # Errors
+    /// When one of them has a cooked set, and its unit manifest could not be had.
+    pub fn known(&self, layers: &[&LayerName]) -> Result<(), CommandError> {
+        let known = |name: &&LayerName| self.layers.iter().find(|known| known.layer.name == **name);
+        for known in layers.iter().filter_map(known) {
+            if let Err(missing) = &known.found {
+                let exit = match missing {
+                    Missing::Registry(_) | Missing::NotBuilt => Exit::Registry,
+                    _ => Exit::Failure,
+                };
+                let name = &known.layer.name;
+                let error = CommandError::new(exit, format!("nothing can be predicted of {name}: {missing}"));
+                return Err(match missing {
+                    Missing::NotBuilt => error.hint(format!("`lamina build {name}` builds what is missing")),
+                    _ => error,
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// The path of CARGO_HOME in the images of layers, where that is known.
+    pub fn cargo_home(&self, layers: &[&LayerName]) -> Option<&str> {
+        let mut known = self.layers.iter().filter(|known| layers.contains(&&known.layer.name));
+        known.find_map(|known| Some(known.manifest.as_ref()?.environment.cargo_home.as_str()))
     }
 
     /// What is pasted into a project to build in these layers.
@@ -321,6 +353,12 @@ impl<'s> Catalog<'s> {
         };
         remarks.into_iter().map(remark).collect()
     }
+}
+
+/// The layers that are considered, in the order of the catalog's.
+fn considered<'s>(snapshot: &'s Snapshot, only: &[&'s LayerName]) -> impl Iterator<Item = &'s Layer> {
+    let layers = snapshot.layers().map(|loaded| &loaded.layer);
+    layers.filter(|layer| only.is_empty() || only.contains(&&layer.name))
 }
 
 /// The packages of a layer's lock that others can have compiled.

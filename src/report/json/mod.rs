@@ -8,6 +8,7 @@ pub mod align;
 pub mod build;
 pub mod cascade;
 mod change;
+pub mod confirm;
 pub mod crates;
 pub mod decisions;
 pub mod findings;

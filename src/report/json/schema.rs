@@ -9,6 +9,7 @@ use serde_json::{Map, Value, json};
 use super::align::Align;
 use super::build::{Build, Report, ReportList};
 use super::cascade::Cascade;
+use super::confirm::Confirm;
 use super::crates::{CratesAlign, CratesCone, CratesDiff, CratesOutdated, CratesSnapshot};
 use super::decisions::{Adrs, Axioms};
 use super::findings::{Explain, Validate, ValidateExplain, ValidateList};
@@ -57,6 +58,7 @@ pub static SHAPES: &[Shape] = &[
     Shape::of::<Suggest<'_>>(),
     Shape::of::<Align<'_>>(),
     Shape::of::<Fleet<'_>>(),
+    Shape::of::<Confirm<'_>>(),
     Shape::foreign::<Manifest>("units"),
     Shape::of::<Update<'_>>(),
     Shape::of::<Validate<'_>>(),

@@ -4,6 +4,7 @@ mod align;
 mod explain;
 mod fleet;
 mod snippet;
+mod verify;
 
 use std::collections::BTreeMap;
 
@@ -11,6 +12,7 @@ pub use align::AlignReport;
 pub use explain::{explanation, page, summary};
 pub use fleet::FleetReport;
 pub use snippet::{Snippet, Source};
+pub use verify::VerifyReport;
 
 use super::units::size;
 use super::{count, enumeration, table};

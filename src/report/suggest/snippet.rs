@@ -40,12 +40,17 @@ impl Snippet {
 
     /// The stage of a Dockerfile.
     pub fn dockerfile(&self) -> String {
+        self.dockerfile_with(&self.cargo())
+    }
+
+    /// The same stage, with something else that is run in cargo's place.
+    pub fn dockerfile_with(&self, run: &str) -> String {
         let mut text = String::new();
         for donor in &self.donors {
             let _ = writeln!(text, "FROM {} AS {}", donor.image, donor.layer);
         }
         let _ = writeln!(text, "FROM {} AS build", self.base.image);
-        text + &self.stage(|donor| donor.layer.clone())
+        text + &self.stage(|donor| donor.layer.clone(), run)
     }
 
     /// A call of buildx, with the Dockerfile on its input and the images as named contexts.
@@ -55,10 +60,10 @@ impl Snippet {
             let _ = writeln!(text, "  --build-context {}=docker-image://{} \\", source.layer, source.image);
         }
         let _ = writeln!(text, "  --file - . <<'EOF'\nFROM {} AS build", self.base.layer);
-        text + &self.stage(|donor| donor.layer.clone()) + "EOF\n"
+        text + &self.stage(|donor| donor.layer.clone(), &self.cargo()) + "EOF\n"
     }
 
-    fn stage(&self, from: impl Fn(&Source) -> String) -> String {
+    fn stage(&self, from: impl Fn(&Source) -> String, run: &str) -> String {
         let target = self.target_dir();
         let mut text = String::new();
         for donor in &self.donors {
@@ -76,7 +81,7 @@ impl Snippet {
                 "RUN touch /tmp/now && find {target} -exec touch --no-dereference --reference=/tmp/now {{}} +"
             );
         }
-        let _ = writeln!(text, "WORKDIR /src\nCOPY . .\nENV CARGO_TARGET_DIR={target}\nRUN {}", self.cargo());
+        let _ = writeln!(text, "WORKDIR /src\nCOPY . .\nENV CARGO_TARGET_DIR={target}\nRUN {run}");
         if !self.install.is_empty() {
             let _ = writeln!(text, "# The stage that runs the program installs: {}", self.install.join(" "));
         }
