@@ -63,7 +63,7 @@ impl Progress {
         let patience = patience.as_secs_f32();
         match self.bytes.load(Ordering::Relaxed) {
             0 => format!("no answer within {patience} s"),
-            bytes => format!("the line is too slow or broken: after {bytes} bytes, too little came for {patience} s"),
+            bytes => format!("the line is too slow or broken: after {bytes} bytes, too little moved for {patience} s"),
         }
     }
 }

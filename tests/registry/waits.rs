@@ -115,7 +115,7 @@ fn a_blob_that_stops_or_trickles_is_given_up() {
     let stalled = Reply::new(200, content.clone()).stall(8 << 10);
     let trickling = Reply::new(200, content.clone()).drip(1, Duration::from_millis(50));
     for (reply, told) in
-        [(stalled, "after 8192 bytes, too little came for 1 s"), (trickling, "too little came for 1 s")]
+        [(stalled, "after 8192 bytes, too little moved for 1 s"), (trickling, "too little moved for 1 s")]
     {
         let server = Server::start(move |_, _| reply.clone());
         let error = blob(&hasty(&server.host), &server.host, &content).unwrap_err();

@@ -163,7 +163,7 @@ fn a_unit_that_can_not_be_had_is_a_miss_with_all_that_needs_it() {
         ("trusted", |_| Reply::new(200, vec![0; 1 << 20]), false),
         ("status 500", |_| Reply::new(500, ""), true),
         ("reached", |reply| reply.cut(20), true),
-        ("no answer", |reply| reply.stall(20), true),
+        ("after 20 bytes, too little moved", |reply| reply.stall(20), true),
         ("no answer", |_| Reply::silence(), true),
     ];
     for (said, fault, stops) in faults {
