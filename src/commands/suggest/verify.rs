@@ -101,14 +101,18 @@ fn ask(
     let [skeleton, question, answer] = ["project", "question", "answer"].map(|name| folder.path().join(name));
     let failed = |error| subject::failed(&subject.folder, &error);
     Elsewhere::question(&subject.project, &args.build.cargo.options(), &skeleton, &question).map_err(failed)?;
-    // The name of no layer.
-    let mut run = "--mount=type=bind,from=lamina_question,target=/lamina-question ".to_owned();
+    // Names of no layer.
+    let mut run =
+        "FROM build AS lamina_asked\nRUN --mount=type=bind,from=lamina_question,target=/lamina-question ".to_owned();
+    // What is changed in the target folder is gone with the step: the engine need not keep it.
+    let there = snippet.cooked();
+    run.extend(there.map(|there| format!("--mount=type=bind,from=build,source={there},target={there},rw ")));
     // What crates are downloaded is no part of the verdict.
     let registry = cargo_home.map(|home| format!("--mount=type=cache,target={home}/registry,sharing=private "));
     run.extend(registry);
-    run.push_str(&format!("/lamina-question/{} /lamina-answer", Elsewhere::SCRIPT));
+    run.push_str(&format!("/lamina-question/{} /lamina-answer\n", Elsewhere::SCRIPT));
     let dockerfile = folder.path().join("Dockerfile");
-    let text = snippet.dockerfile_with(&run) + "FROM scratch\nCOPY --from=build /lamina-answer /\n";
+    let text = snippet.prepared() + &run + "FROM scratch\nCOPY --from=lamina_asked /lamina-answer /\n";
     std::fs::write(&dockerfile, text).map_err(no_place)?;
     let solve = Solve {
         dockerfile,

@@ -27,10 +27,14 @@ pub struct Snippet {
 }
 
 impl Snippet {
+    /// The target folder of the build, where anything is cooked into an image.
+    pub fn cooked(&self) -> Option<&str> {
+        std::iter::once(&self.base).chain(&self.donors).find_map(|source| source.target_dir.as_deref())
+    }
+
     /// The target folder of the build: where the base's crates lie, or those of the first donor.
     fn target_dir(&self) -> &str {
-        let dirs = std::iter::once(&self.base).chain(&self.donors).find_map(|source| source.target_dir.as_deref());
-        dirs.unwrap_or("/src/target")
+        self.cooked().unwrap_or("/src/target")
     }
 
     fn cargo(&self) -> String {
@@ -40,17 +44,17 @@ impl Snippet {
 
     /// The stage of a Dockerfile.
     pub fn dockerfile(&self) -> String {
-        self.dockerfile_with(&self.cargo())
+        self.prepared() + &self.build()
     }
 
-    /// The same stage, with something else that is run in cargo's place.
-    pub fn dockerfile_with(&self, run: &str) -> String {
+    /// That stage, `build`, up to where cargo is run.
+    pub fn prepared(&self) -> String {
         let mut text = String::new();
         for donor in &self.donors {
             let _ = writeln!(text, "FROM {} AS {}", donor.image, donor.layer);
         }
         let _ = writeln!(text, "FROM {} AS build", self.base.image);
-        text + &self.stage(|donor| donor.layer.clone(), run)
+        text + &self.stage()
     }
 
     /// A call of buildx, with the Dockerfile on its input and the images as named contexts.
@@ -60,15 +64,16 @@ impl Snippet {
             let _ = writeln!(text, "  --build-context {}=docker-image://{} \\", source.layer, source.image);
         }
         let _ = writeln!(text, "  --file - . <<'EOF'\nFROM {} AS build", self.base.layer);
-        text + &self.stage(|donor| donor.layer.clone(), &self.cargo()) + "EOF\n"
+        text + &self.stage() + &self.build() + "EOF\n"
     }
 
-    fn stage(&self, from: impl Fn(&Source) -> String, run: &str) -> String {
+    /// What comes before cargo.
+    fn stage(&self) -> String {
         let target = self.target_dir();
         let mut text = String::new();
         for donor in &self.donors {
             let there = donor.target_dir.as_deref().unwrap_or(target);
-            let _ = writeln!(text, "COPY --from={} {there} {target}", from(donor));
+            let _ = writeln!(text, "COPY --from={} {there} {target}", donor.layer);
         }
         let folders = std::iter::once(&self.base).chain(&self.donors).filter(|source| source.target_dir.is_some());
         if folders.count() > 1 {
@@ -81,7 +86,13 @@ impl Snippet {
                 "RUN touch /tmp/now && find {target} -exec touch --no-dereference --reference=/tmp/now {{}} +"
             );
         }
-        let _ = writeln!(text, "WORKDIR /src\nCOPY . .\nENV CARGO_TARGET_DIR={target}\nRUN {run}");
+        let _ = writeln!(text, "WORKDIR /src\nCOPY . .\nENV CARGO_TARGET_DIR={target}");
+        text
+    }
+
+    /// The run of cargo, and what follows on it.
+    fn build(&self) -> String {
+        let mut text = format!("RUN {}\n", self.cargo());
         if !self.install.is_empty() {
             let _ = writeln!(text, "# The stage that runs the program installs: {}", self.install.join(" "));
         }
