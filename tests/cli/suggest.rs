@@ -100,7 +100,7 @@ fn manifest(layer: &str, project: &Path, options: &BuildOptions) -> Manifest {
     let shareable = graph.shareable();
     for (place, unit) in graph.units.iter_mut().enumerate() {
         let output =
-            Output { folder: format!("{}-{place:016x}", unit.target), cpu_ms: Some(1000), bytes: 10_000, sha256: None };
+            Output { folder: format!("{}-{place:016x}", unit.target), cpu_ms: Some(1000), bytes: 10_000, sha256: None, watches: Vec::new() };
         unit.output = shareable[place].then_some(output);
     }
     let environment = Environment {

@@ -59,7 +59,7 @@ fn graphs() -> impl Strategy<Value = UnitGraph> {
                     features: features.into_iter().map(str::to_owned).collect(),
                     profile: profile.index(graph.profiles.len()),
                     dependencies: below.into_iter().collect(),
-                    output: Some(Output { folder: format!("f-{number}"), cpu_ms: Some(7), bytes: 1, sha256: None }),
+                    output: Some(Output { folder: format!("f-{number}"), cpu_ms: Some(7), bytes: 1, sha256: None, watches: Vec::new() }),
                 });
             }
             graph.roots = roots.iter().map(|root| root.index(graph.units.len())).collect();

@@ -74,7 +74,7 @@ impl Outcome {
 /// Every unit of a graph as if it had been measured.
 fn cooked(mut graph: UnitGraph) -> UnitGraph {
     for unit in &mut graph.units {
-        unit.output = Some(Output { folder: "cooked".to_owned(), cpu_ms: Some(1), bytes: 1, sha256: None });
+        unit.output = Some(Output { folder: "cooked".to_owned(), cpu_ms: Some(1), bytes: 1, sha256: None, watches: Vec::new() });
     }
     graph
 }

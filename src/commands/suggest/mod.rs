@@ -20,7 +20,7 @@ use super::images::RegistryArgs;
 use crate::cargo::ProjectError;
 use crate::report::json;
 use crate::report::suggest::{AlignReport, SuggestReport};
-use crate::suggest::{self, Advice, Holding, Units, Wanted};
+use crate::suggest::{self, Advice, HeldPackages, Units, Usable, Wanted};
 use crate::unit::UnitGraph;
 
 /// Say which layers save a project most, as cargo would reuse them
@@ -146,38 +146,50 @@ pub fn run(context: &Context<'_>, args: &Args) -> Result<Exit, CommandError> {
         return fleet::run(context, args, &snapshot);
     }
     let subject = Subject::open(folder, &args.build)?;
-    // cargo plans while manifests are read.
-    let (graph, catalog) = thread::scope(|scope| {
+    // cargo plans while manifests are read and looked into.
+    thread::scope(|scope| {
         let planning = (!args.lock_only).then(|| scope.spawn(|| subject.unit_graph(&args.build)));
-        let catalog = Catalog::read(context, &args.registry, &snapshot, !args.lock_only);
+        let catalog = Catalog::read(context, &args.registry, &snapshot, !args.lock_only)?;
+        let packages = subject.packages();
+        let held = catalog.held(&packages);
+        let costs = held.costs();
         let graph = planning.map(|planning| planning.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
-        (graph, catalog)
-    });
-    let catalog = catalog?;
-    let graph = planned(context, &subject, &args.build, graph)?;
+        let graph = planned(context, &subject, &args.build, graph)?;
+        let units = graph.as_ref().map(|graph| Units::new(graph, &costs));
+        let offers = catalog.offers(&held, &subject, &args.build, graph.as_ref());
+        let wanted = units.as_ref().map_or(Wanted::Packages(&packages), Wanted::Units);
+        let advice = Advice::of(wanted, offers, &costs, &packages, cores(args));
+        match args.align {
+            true => aligned(context, args, &subject, &advice, &costs),
+            false => answered(context, args, &subject, &catalog, &advice),
+        }
+    })
+}
+
+fn cores(args: &Args) -> usize {
+    args.cores.map_or_else(|| thread::available_parallelism().map_or(1, usize::from), usize::from)
+}
+
+/// Says what is advised.
+fn answered(
+    context: &Context<'_>,
+    args: &Args,
+    subject: &Subject,
+    catalog: &Catalog<'_>,
+    advice: &Advice<'_>,
+) -> Result<Exit, CommandError> {
     let packages = subject.packages();
-    let names = packages.iter().map(|(name, _)| *name).collect();
-    let held = catalog.held(graph.is_none().then_some(&names));
-    let costs = held.costs();
-    let units = graph.as_ref().map(|graph| Units::new(graph, &costs));
-    let offers = catalog.offers(&held, &subject, &args.build, graph.as_ref(), &packages);
-    let wanted = units.as_ref().map_or(Wanted::Packages(&packages), Wanted::Units);
-    let cores = args.cores.map_or_else(|| thread::available_parallelism().map_or(1, usize::from), usize::from);
-    let advice = Advice::of(wanted, offers, &costs, &packages, cores);
-    if args.align {
-        return aligned(context, args, &subject, &advice, &costs);
-    }
     let provisions = catalog.provisions();
     let tools = suggest::providers(&suggest::tools(&subject.traits, &packages), &provisions);
     let natives = suggest::natives(&subject.libraries(), &provisions);
-    let stack = suggest::stack(&advice, &tools, &natives, &provisions);
+    let stack = suggest::stack(advice, &tools, &natives, &provisions);
     let report = SuggestReport {
         project: &subject.name,
         folder: subject.folder.display().to_string(),
         profile: &args.build.cargo.profile,
         target: args.build.cargo.target.as_deref(),
-        cores,
-        advice: &advice,
+        cores: cores(args),
+        advice,
         least_ms: args.min_saving.of(advice.total_ms),
         tools: &tools,
         natives: &natives,
@@ -204,6 +216,7 @@ pub fn run(context: &Context<'_>, args: &Args) -> Result<Exit, CommandError> {
         SuggestFormat::Names => report.names(),
     })?;
     catalog.remarks().iter().for_each(|remark| context.ui.remark(remark));
+    subject.outside().filter(|_| !args.lock_only).for_each(|remark| context.ui.remark(&remark));
     let suggests = advice.suggests(report.least_ms, &tools, &natives);
     Ok(if suggests { Exit::Success } else { Exit::Nothing })
 }
@@ -223,17 +236,13 @@ fn aligned(
         false => set,
     };
     let ranked = || towards.iter().map(|&place| &advice.layers[place]);
-    let units: Vec<_> = ranked()
-        .filter_map(|ranked| match ranked.offer.holding {
-            Holding::Units(units) => Some(units),
-            _ => None,
-        })
-        .collect();
+    let units: Vec<Usable<'_, '_>> = ranked().filter_map(|ranked| ranked.offer.usable()).collect();
     if units.is_empty() {
         context.ui.answer("nothing to align\n")?;
         return Ok(Exit::Nothing);
     }
-    let packages: Vec<_> = units.iter().map(|units| suggest::packages(units.manifest())).collect();
+    let packages: Vec<HeldPackages<'_>> =
+        units.iter().map(|units| units.held.manifest().packages().into_iter().collect()).collect();
     let layers = align::Layers { packages: packages.iter().collect(), units, costs };
     let found = align::align(subject, &args.build, &layers)?;
     let written = args.write && !found.moves.is_empty();
@@ -273,7 +282,7 @@ fn planned(
             Some(error)
         }
         Some(Err(error)) => {
-            let error = subject::failed(&subject.folder, &error);
+            let error = CommandError::project(&subject.folder, error);
             return Err(error.hint("--lock-only does without cargo: it compares names and versions alone"));
         }
         None => None,
