@@ -78,6 +78,11 @@ impl Project {
         Ok(self)
     }
 
+    /// The folders outside of the workspace in which packages lie that its own depend on by `path`, in order.
+    pub fn packages_outside(&self) -> Vec<PathBuf> {
+        workspace::outside(&self.root, &self.members).into_iter().collect()
+    }
+
     /// What files outside of the workspace say that changes cargo's plan, which no container has: each file with the
     /// first of its keys.
     pub fn outside(&self) -> Vec<(PathBuf, &'static str)> {

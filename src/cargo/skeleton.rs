@@ -15,12 +15,14 @@ const COPIED: [&str; 4] = ["Cargo.toml", "Cargo.lock", "rust-toolchain", "rust-t
 
 impl Project {
     /// Copies what cargo plans by to a folder: manifests, the lock, the toolchain file and the configuration of the
-    /// workspace. Sources are there as empty files, so that cargo finds the targets. Packages that lie outside of the
-    /// workspace's folder are not copied.
+    /// workspace. Sources are there as empty files, so that cargo finds the targets.
     ///
     /// # Errors
-    /// When a file can't be read or written.
+    /// When a file can't be read or written, or a package that it depends on lies outside of the workspace.
     pub fn skeleton(&self, to: &Path) -> Result<(), ProjectError> {
+        if let Some(folder) = self.packages_outside().into_iter().next() {
+            return Err(ProjectError::Outside { folder, root: self.root.clone() });
+        }
         let mut folders = vec![(self.root.clone(), to.to_owned(), 0)];
         let mut left = MOST_ENTRIES;
         while let Some((from, to, depth)) = folders.pop() {

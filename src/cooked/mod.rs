@@ -139,11 +139,10 @@ pub async fn summaries<R: Registry>(
 /// Finds out what pulling these images takes, and keeps it: [`Store::pull_bytes`] tells. What registries don't say stays
 /// unknown.
 pub async fn sizes<R: Registry>(registry: &R, store: &mut Store, found: &[&Found]) {
-    let open: Vec<&Found> =
-        found.iter().copied().filter(|found| store.pull_bytes(&found.digest).is_none()).collect();
-    let asking = open.into_iter().map(|found| async move {
-        (found, remote::pull_bytes(registry, &found.image, &found.digest).await)
-    });
+    let open: Vec<&Found> = found.iter().copied().filter(|found| store.pull_bytes(&found.digest).is_none()).collect();
+    let asking = open
+        .into_iter()
+        .map(|found| async move { (found, remote::pull_bytes(registry, &found.image, &found.digest).await) });
     let answers: Vec<_> = stream::iter(asking).buffer_unordered(AT_A_TIME).collect().await;
     for (found, bytes) in answers {
         bytes.into_iter().for_each(|bytes| store.remember_bytes(&found.digest, bytes));

@@ -33,8 +33,7 @@ impl<'a> HeldUnits<'a> {
     /// The units of a manifest.
     pub fn of(manifest: &'a Manifest) -> Self {
         let keys = manifest.cooks.iter().map(|cook| cook.graph.keys()).collect();
-        let mut held =
-            Self { manifest, keys, units: HashMap::new(), shapes: HashMap::new(), watches: HashMap::new() };
+        let mut held = Self { manifest, keys, units: HashMap::new(), shapes: HashMap::new(), watches: HashMap::new() };
         for (graph, keys) in manifest.cooks.iter().map(|cook| &cook.graph).zip(&held.keys) {
             let (shareable, shapes) = (graph.shareable(), shapes(graph));
             for (place, unit) in graph.units.iter().enumerate() {
