@@ -5,6 +5,7 @@ mod cooked;
 mod synthetic;
 
 use criterion::{Criterion, criterion_group, criterion_main};
+use lamina::cargo::Project;
 use lamina::cooked::{Found, Store};
 use lamina::model::Class;
 use lamina::suggest::{Advice, Costs, HeldPackages, Holding, Offer, Packages, Wanted};
@@ -30,11 +31,16 @@ fn by_the_lock(criterion: &mut Criterion) {
     let snapshot = cooked::snapshot(&catalog, LAMINA);
     let found = cooked::fill(&snapshot, &cache);
     assert_eq!(found.len(), 1_000);
-    let wanted = cooked::wanted();
-    let wanted: Packages<'_> = wanted.iter().map(|(name, version)| (name.as_str(), *version)).collect();
+    let folder = work.path().join("project");
+    cooked::write_project(&folder);
     criterion.bench_function("the index of 1,000 manifests", |bencher| bencher.iter(|| Store::open(&cache)));
     criterion.bench_function("suggest by the lock: 600 crates, 1,000 layers", |bencher| {
         bencher.iter(|| {
+            let project = Project::open(&folder).expect("it is a project");
+            let of_lock = project.lock.packages.iter().filter(|package| package.source.is_some());
+            let wanted: Vec<(String, String)> =
+                of_lock.map(|package| (package.name.to_string(), package.version.to_string())).collect();
+            let wanted: Packages<'_> = wanted.iter().map(|(name, version)| (name.as_str(), version.as_str())).collect();
             let store = Store::open(&cache);
             let among = store.among(&wanted.iter().map(|(name, _)| *name).collect());
             let summaries = found.iter().filter_map(|found| store.summary(&found.digest));

@@ -39,7 +39,7 @@ fn package(number: usize) -> (String, &'static str) {
 }
 
 /// The packages of the project's lock.
-pub fn wanted() -> Vec<(String, &'static str)> {
+fn wanted() -> Vec<(String, &'static str)> {
     let mut wanted: Vec<_> = numbers(0).take(LOCK).map(package).collect();
     wanted.sort();
     wanted.dedup();
@@ -81,7 +81,7 @@ pub fn snapshot(catalog: &Path, program: &str) -> Snapshot {
 }
 
 /// The cooked layers.
-pub fn layers(snapshot: &Snapshot) -> Vec<&LayerName> {
+fn layers(snapshot: &Snapshot) -> Vec<&LayerName> {
     snapshot.layers().filter(|loaded| loaded.layer.cooked.is_some()).map(|loaded| &loaded.layer.name).collect()
 }
 
