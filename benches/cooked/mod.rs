@@ -74,7 +74,7 @@ pub fn snapshot(catalog: &Path, program: &str) -> Snapshot {
     let mut snapshot = Snapshot::new(loaded.expect("workers start"));
     let text: Arc<str> = fs::read_to_string(catalog.join("lamina.lock")).unwrap().into();
     (snapshot.lock, snapshot.lock_findings) = Lock::parse("lamina.lock", &text);
-    snapshot.lock_path = Some("lamina.lock".parse().unwrap());
+    snapshot.lock_path = lamina::model::RelPath::new("lamina.lock").ok();
     snapshot.lock_file = Some("lamina.lock".to_owned());
     snapshot.lock_text = Some(text);
     snapshot
@@ -111,22 +111,25 @@ fn document(image: &ImageRef) -> Vec<u8> {
     serde_json::to_vec(&manifest(image.repository(), number)).unwrap()
 }
 
+/// An OCI manifest of something, about another one.
+fn content(of: &[u8], subject: Option<&[u8]>) -> Vec<u8> {
+    let blob = |bytes: &[u8]| json!({ "mediaType": "a/b", "digest": digest(bytes), "size": bytes.len() });
+    let content = json!({
+        "schemaVersion": 2,
+        "mediaType": "application/vnd.oci.image.manifest.v1+json",
+        "config": blob(b"{}"),
+        "layers": [blob(of)],
+        "subject": subject.map(blob),
+    });
+    serde_json::to_vec(&content).unwrap()
+}
+
 impl Registry for Everything {
     async fn raw(&self, image: &ImageRef, _: Option<&Digest>) -> Result<RawManifest, RegistryError> {
-        let blob = |bytes: &[u8]| json!({ "mediaType": "a/b", "digest": digest(bytes), "size": bytes.len() });
-        let mut content = json!({
-            "schemaVersion": 2,
-            "mediaType": "application/vnd.oci.image.manifest.v1+json",
-            "config": blob(b"{}"),
-            "layers": [blob(image.repository().as_bytes())],
-        });
-        if image.tag().starts_with("units-") {
-            let subject = self.raw(&image.with_tag("latest").unwrap(), None);
-            let subject = Box::pin(subject).await?;
-            content["subject"] = json!({ "mediaType": "a/b", "digest": subject.digest, "size": 1 });
-            content["layers"] = json!([blob(&document(image))]);
-        }
-        let bytes = serde_json::to_vec(&content).unwrap();
+        let bytes = match image.tag().starts_with("units-") {
+            true => content(&document(image), Some(&content(image.repository().as_bytes(), None))),
+            false => content(image.repository().as_bytes(), None),
+        };
         Ok(RawManifest { digest: digest(&bytes), media_type: String::new(), bytes })
     }
 

@@ -15,28 +15,29 @@ impl Manifest {
     ///
     /// No build is spared more: it needs each unit once, and takes none of another folder.
     pub fn packages(&self) -> PackageCosts<'_> {
-        let mut units: HashMap<Key, (&str, (&str, &str), Option<u64>)> = HashMap::new();
+        // What they are of: folder, name, version.
+        let mut units: HashMap<Key, ([&str; 3], Option<u64>)> = HashMap::new();
         for graph in self.cooks.iter().map(|cook| &cook.graph) {
             let shareable = graph.shareable();
             for (place, key) in graph.keys().into_iter().enumerate().filter(|&(place, _)| shareable[place]) {
                 let unit = &graph.units[place];
                 if let Some(output) = &unit.output {
                     let package = graph.package(unit);
-                    let folder = graph.profile(unit).folder.as_str();
-                    let known = units.entry(key).or_insert((folder, (&package.name, &package.version), None));
+                    let of = [&graph.profile(unit).folder, &package.name, &package.version].map(String::as_str);
+                    let (_, known) = units.entry(key).or_insert((of, None));
                     // A unit is measured where it is compiled first, and found there by the calls that follow.
-                    known.2 = known.2.or(output.cpu_ms);
+                    *known = known.or(output.cpu_ms);
                 }
             }
         }
-        let mut sums: HashMap<(&str, (&str, &str)), u64> = HashMap::new();
-        for (folder, package, cpu_ms) in units.into_values() {
-            let sum = sums.entry((folder, package)).or_default();
+        let mut sums: HashMap<[&str; 3], u64> = HashMap::new();
+        for (of, cpu_ms) in units.into_values() {
+            let sum = sums.entry(of).or_default();
             *sum = sum.saturating_add(cpu_ms.unwrap_or(UNKNOWN_MS));
         }
         let mut most = PackageCosts::new();
-        for ((_, package), sum) in sums {
-            let known = most.entry(package).or_default();
+        for ([_, name, version], sum) in sums {
+            let known = most.entry((name, version)).or_default();
             *known = sum.max(*known);
         }
         most
