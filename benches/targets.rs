@@ -4,6 +4,7 @@
 //! workers. The two sides of a ratio are run in turn, so that a machine that slows down slows down both; the median
 //! of the pairs' ratios counts. `nickel` on PATH, or NICKEL, is compared with where it is there.
 
+mod cooked;
 mod synthetic;
 
 use std::collections::BTreeMap;
@@ -193,6 +194,44 @@ fn table() {
     report("warm : cold with one worker, 10,000 layers", 0.025, cold_with("1"), &remark);
     let graph = graph_work(&catalogs[&10_000]);
     report("cascade, waves and every chain, 10,000 layers : warm run", 0.1, graph / wall, &milliseconds(graph));
+    suggestions(work.path());
+}
+
+/// `lamina suggest` as a whole process: by the lock alone over a thousand manifests that are known here, and unit by unit
+/// beside cargo's own plan of lamina itself.
+fn suggestions(work: &Path) {
+    let text = |path: &Path| path.to_str().expect("temporary paths are UTF-8").to_owned();
+    let filled = |layers: usize| {
+        let (catalog, cache) = (work.join(format!("cooked-{layers}")), work.join(format!("cache-{layers}")));
+        synthetic::write(&catalog, layers).expect("the catalog can be written");
+        cooked::fill(&cooked::snapshot(&catalog, LAMINA), &cache.join("lamina"));
+        (text(&catalog), format!("XDG_CACHE_HOME={}", cache.display()))
+    };
+    let project = work.join("project");
+    cooked::write_project(&project);
+    let project = text(&project);
+    let (catalog, cache) = filled(1_500);
+    let command = ["env", &cache, LAMINA, "--catalog", &catalog];
+    let by_lock = || measure(&[&command[..], &["suggest", "--lock-only", "--project", &project]].concat()).wall;
+    let all = || measure(&[&command[..], &["cascade", "--changed", "root", "--format=json"]].concat()).wall;
+    let (ratio_of_all, wall) = ratio(11, &by_lock, &all);
+    let remark = format!("{ratio_of_all:.2} of a warm cascade with all fingerprints of that catalog");
+    report("`suggest --lock-only`, 600 crates, 1,000 known manifests, in seconds", 0.05, wall, &remark);
+
+    let own = env!("CARGO_MANIFEST_DIR");
+    let (catalog, cache) = filled(13);
+    // Nothing of a synthetic layer is in lamina: to suggest nothing has an exit code of its own.
+    let nothing = ["sh", "-c", "\"$@\" || test $? = 9", "sh"];
+    let command = ["env", &cache, LAMINA, "--catalog", &catalog, "suggest", "--project", own];
+    let exact = || measure(&[&nothing[..], &command].concat()).wall;
+    let manifest = format!("{own}/Cargo.toml");
+    let plan = ["env", "RUSTC_BOOTSTRAP=1", "cargo", "build", "--release", "--locked", "--offline"];
+    let plan = [&plan[..], &["--unit-graph", "-Zunstable-options", "--manifest-path", &manifest]].concat();
+    let cargo = || measure(&plan).wall;
+    let pairs: Vec<(f64, f64)> = (0..11).map(|_| (exact(), cargo())).collect();
+    let beyond = median(pairs.iter().map(|(exact, cargo)| exact - cargo).collect());
+    let remark = format!("cargo takes {}", milliseconds(median(pairs.iter().map(|(_, cargo)| *cargo).collect())));
+    report("`suggest` of lamina itself, beyond cargo's unit graph, in seconds", 0.05, beyond, &remark);
 }
 
 fn milliseconds(seconds: f64) -> String {

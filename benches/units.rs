@@ -30,7 +30,13 @@ fn graph(layer: usize) -> UnitGraph {
         features: vec!["default".to_owned(), "std".to_owned()],
         profile: 0,
         dependencies: (1..=8usize).filter_map(|step| number.checked_sub(step * step * 3)).collect(),
-        output: Some(Output { folder: format!("package-{number}"), cpu_ms: Some(300), bytes: 1 << 20, sha256: None }),
+        output: Some(Output {
+            folder: format!("package-{number}"),
+            cpu_ms: Some(300),
+            bytes: 1 << 20,
+            sha256: None,
+            watches: Vec::new(),
+        }),
     };
     UnitGraph {
         packages: (0..UNITS).map(package).collect(),

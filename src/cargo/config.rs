@@ -24,10 +24,19 @@ pub struct Config {
 
 /// Reads the files that count for a folder.
 pub(super) fn read(folder: &Path, home: Option<&Path>) -> Result<Config, ProjectError> {
-    let mut config = Config::default();
-    let homes = home.map(Path::to_owned);
     // cargo reads a home on the way upwards only once.
-    for folder in folder.ancestors().map(|folder| folder.join(".cargo")).chain(homes) {
+    read_all(folder.ancestors().map(|folder| folder.join(".cargo")).chain(home.map(Path::to_owned)))
+}
+
+/// Reads the files that count for a folder, up to one above it.
+pub(super) fn read_within(folder: &Path, root: &Path) -> Result<Config, ProjectError> {
+    let inside = folder.ancestors().take_while(|folder| folder.starts_with(root));
+    read_all(inside.map(|folder| folder.join(".cargo")))
+}
+
+fn read_all(folders: impl Iterator<Item = PathBuf>) -> Result<Config, ProjectError> {
+    let mut config = Config::default();
+    for folder in folders {
         // The form without an ending is older, and wins where both are.
         let file = ["config", "config.toml"].map(|name| folder.join(name)).into_iter().find(|path| path.is_file());
         if let Some(file) = file.filter(|file| !config.files.contains(file)) {

@@ -28,24 +28,14 @@ impl Project {
         let named = target.map(str::to_owned).or_else(|| self.configured_target());
         let triple = named.as_deref().unwrap_or(&host);
         let cfg = self.cfg(triple)?;
-        let mut config = BTreeMap::new();
-        // Build scripts and macros are linked for the host, in a build for another target as well.
         let host_cfg = if triple == host { cfg.clone() } else { self.cfg(&host)? };
-        for (triple, cfg) in [(host.as_str(), &host_cfg), (triple, &cfg)] {
-            if let Some(linker) = self.linker(triple, cfg) {
-                config.insert(format!("target.{triple}.linker"), linker);
-            }
-        }
-        if let Some(elsewhere) = self.config.text(&["source", "crates-io", "replace-with"]) {
-            config.insert("source.crates-io.replace-with".to_owned(), elsewhere.to_owned());
-        }
         let variables = watched.into_iter().map(|name| (name.to_owned(), self.watched(name)));
         Ok(Environment {
             rustc,
             cargo,
             cargo_home: self.cargo_home().map(|home| home.to_string_lossy().into_owned()).unwrap_or_default(),
             rustflags: self.rustflags(triple, &cfg),
-            config,
+            config: self.settings([(&host, &host_cfg), (triple, &cfg)]),
             variables: variables.collect(),
         })
     }
@@ -59,19 +49,39 @@ impl Project {
         command
     }
 
+    /// What configuration says of the host and of the target, and of where crates come from. Build scripts and macros are
+    /// linked for the host, in a build for another target as well.
+    pub(super) fn settings(&self, targets: [(&str, &Vec<Cfg>); 2]) -> BTreeMap<String, String> {
+        let mut settings = BTreeMap::new();
+        for (triple, cfg) in targets {
+            if let Some(linker) = self.linker(triple, cfg) {
+                settings.insert(format!("target.{triple}.linker"), linker);
+            }
+        }
+        if let Some(elsewhere) = self.config.text(&["source", "crates-io", "replace-with"]) {
+            settings.insert("source.crates-io.replace-with".to_owned(), elsewhere.to_owned());
+        }
+        settings
+    }
+
     /// The target of a build without `--target`, where configuration names one.
-    fn configured_target(&self) -> Option<String> {
+    pub(super) fn configured_target(&self) -> Option<String> {
         let variable = self.variable("CARGO_BUILD_TARGET").map(str::to_owned);
         variable.or_else(|| self.config.words(&["build", "target"])?.into_iter().next())
     }
 
     /// What rustc's configuration of a target is. It is asked for only where something depends on it.
-    fn cfg(&self, triple: &str) -> Result<Vec<Cfg>, ProjectError> {
-        if self.conditional().next().is_none() {
+    pub(super) fn cfg(&self, triple: &str) -> Result<Vec<Cfg>, ProjectError> {
+        if !self.has_conditional() {
             return Ok(Vec::new());
         }
         let answer = call::answer("rustc", self.rustc(&["--print", "cfg", "--target", triple]))?;
         Ok(text(answer).lines().filter_map(|line| Cfg::from_str(line).ok()).collect())
+    }
+
+    /// Whether there are `target.'cfg(…)'` tables.
+    pub(super) fn has_conditional(&self) -> bool {
+        self.conditional().next().is_some()
     }
 
     /// `target.'cfg(…)'` tables.
@@ -88,7 +98,7 @@ impl Project {
 
     /// The flags for rustc, from the first place that has any: CARGO_ENCODED_RUSTFLAGS, RUSTFLAGS, all `target` tables
     /// that hold, `build`. See <https://doc.rust-lang.org/cargo/reference/config.html#buildrustflags>.
-    fn rustflags(&self, triple: &str, cfg: &[Cfg]) -> Vec<String> {
+    pub(super) fn rustflags(&self, triple: &str, cfg: &[Cfg]) -> Vec<String> {
         if let Some(flags) = self.variable("CARGO_ENCODED_RUSTFLAGS") {
             return flags.split('\x1f').filter(|_| !flags.is_empty()).map(str::to_owned).collect();
         }

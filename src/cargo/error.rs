@@ -43,6 +43,17 @@ pub enum ProjectError {
     /// Crates are needed that are not there, and can't be fetched.
     #[error("crates of the project are missing, and can't be fetched; `cargo fetch --locked` gets them: {0}")]
     Unfetched(String),
+    /// A package that it depends on lies elsewhere, so that the project can't be copied.
+    #[error(
+        "{} lies outside of its workspace, and a copy of it would lack that package; move it below {}",
+        folder.display(), root.display()
+    )]
+    Outside {
+        /// Where it lies.
+        folder: PathBuf,
+        /// The workspace's root.
+        root: PathBuf,
+    },
     /// cargo said something else.
     #[error("{program} failed: {message}")]
     Failed {

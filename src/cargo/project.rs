@@ -67,6 +67,38 @@ impl Project {
         Ok(Project { folder, root, manifest, members, lock, toolchain, config, variables })
     }
 
+    /// The project as a container has it into which the workspace is copied and nothing else: without configuration and
+    /// toolchain files that lie above it, or in CARGO_HOME. cargo itself, where it is asked, reads them all the same.
+    ///
+    /// # Errors
+    /// When a file can't be read or understood.
+    pub fn contained(mut self) -> Result<Project, ProjectError> {
+        self.config = config::read_within(&self.folder, &self.root)?;
+        self.toolchain = self.toolchain.filter(|toolchain| toolchain.path.starts_with(&self.root));
+        Ok(self)
+    }
+
+    /// The folders outside of the workspace in which packages lie that its own depend on by `path`, in order.
+    pub fn packages_outside(&self) -> Vec<PathBuf> {
+        workspace::outside(&self.root, &self.members).into_iter().collect()
+    }
+
+    /// What files outside of the workspace say that changes cargo's plan, which no container has: each file with the
+    /// first of its keys.
+    pub fn outside(&self) -> Vec<(PathBuf, &'static str)> {
+        let outside = self.config.files.iter().filter(|file| !file.starts_with(&self.root));
+        let found = outside.filter_map(|file| {
+            let table = read_toml(file).ok()?;
+            let has = |key: &&str| match key.split_once('.') {
+                Some((table_key, key)) => table.get(table_key).is_some_and(|inner| inner.get(key).is_some()),
+                None => table.contains_key(*key),
+            };
+            let key = ["profile", "build.target", "patch", "paths", "resolver"].into_iter().find(has)?;
+            Some((file.clone(), key))
+        });
+        found.collect()
+    }
+
     /// A variable of the environment that cargo runs in.
     pub(super) fn variable(&self, name: &str) -> Option<&str> {
         self.variables.get(&OsString::from(name))?.to_str()

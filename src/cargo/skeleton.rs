@@ -14,21 +14,15 @@ const DEEPEST: usize = 32;
 const COPIED: [&str; 4] = ["Cargo.toml", "Cargo.lock", "rust-toolchain", "rust-toolchain.toml"];
 
 impl Project {
-    /// The packages of the lock that are in no registry and not of the workspace: they lie in folders that
-    /// [`Project::skeleton`] does not copy.
-    pub fn outside(&self) -> Vec<&str> {
-        let own = |name: &str| self.members.iter().any(|member| member.name == name);
-        let of_folders = self.lock.packages.iter().filter(|package| package.source.is_none());
-        of_folders.map(|package| package.name.as_str()).filter(|name| !own(name)).collect()
-    }
-
     /// Copies what cargo plans by to a folder: manifests, the lock, the toolchain file and the configuration of the
-    /// workspace. Sources are there as empty files, so that cargo finds the targets. Packages that lie outside of the
-    /// workspace's folder are not copied.
+    /// workspace. Sources are there as empty files, so that cargo finds the targets.
     ///
     /// # Errors
-    /// When a file can't be read or written.
+    /// When a file can't be read or written, or a package that it depends on lies outside of the workspace.
     pub fn skeleton(&self, to: &Path) -> Result<(), ProjectError> {
+        if let Some(folder) = self.packages_outside().into_iter().next() {
+            return Err(ProjectError::Outside { folder, root: self.root.clone() });
+        }
         let mut folders = vec![(self.root.clone(), to.to_owned(), 0)];
         let mut left = MOST_ENTRIES;
         while let Some((from, to, depth)) = folders.pop() {

@@ -89,6 +89,14 @@ pub(super) fn members(root: &Path, manifest: &toml::Table) -> Result<Vec<Member>
     Ok(members.filter(|member| member.folder == root || !excludes(manifest, root, &member.folder)).collect())
 }
 
+/// The folders outside of a workspace in which packages lie that its own depend on.
+pub(super) fn outside(root: &Path, members: &[Member]) -> BTreeSet<PathBuf> {
+    let named = members
+        .iter()
+        .flat_map(|member| paths(&member.manifest).into_iter().map(|path| plain(&member.folder.join(path))));
+    named.filter(|folder| !folder.starts_with(root)).collect()
+}
+
 /// The folders that dependencies are in.
 fn paths(manifest: &toml::Table) -> Vec<String> {
     let targets = manifest.get("target").and_then(toml::Value::as_table).into_iter().flatten();

@@ -2,6 +2,7 @@
 //! code and a hint.
 
 use std::fmt::Display;
+use std::path::Path;
 
 use super::exit::Exit;
 use crate::cargo::ProjectError;
@@ -57,6 +58,12 @@ impl CommandError {
         }
     }
 
+    /// A project that can't be read, or that cargo says nothing about: which one, why, and what to do.
+    pub fn project(folder: &Path, error: ProjectError) -> Self {
+        let error = Self::from(error);
+        Self { message: format!("the project {} can't be used: {}", folder.display(), error.message), ..error }
+    }
+
     /// A failure with its cause.
     pub fn failure(message: impl Display, cause: impl Display) -> Self {
         Self::new(Exit::Failure, format!("{message}: {cause}"))
@@ -71,11 +78,11 @@ impl From<EvalError> for CommandError {
 
 impl From<ProjectError> for CommandError {
     fn from(error: ProjectError) -> Self {
-        let exit = match &error {
-            ProjectError::NoManifest(_) => Exit::Usage,
-            _ => Exit::Failure,
-        };
-        Self::new(exit, error.to_string())
+        let message = error.to_string();
+        match &error {
+            ProjectError::NoManifest(_) => Self::new(Exit::Usage, message).hint("name a folder with a Cargo.toml"),
+            _ => Self::new(Exit::Failure, message),
+        }
     }
 }
 

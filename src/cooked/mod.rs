@@ -2,7 +2,7 @@
 //! image, kept on this machine.
 //!
 //! [`manifests`] reads them for any number of layers at the same time, [`summaries`] only what a comparison of locks
-//! needs, [`manifest_of`] that of one image. What is known already is taken from the [`Store`] and asked of nobody:
+//! needs, [`manifest_of`] that of one image, [`sizes`] what pulling the images takes. What is known already is taken from the [`Store`] and asked of nobody:
 //! a tag `fp-…` names inputs, and a digest names the very bytes.
 
 mod remote;
@@ -15,7 +15,7 @@ use futures_util::stream;
 use rayon::prelude::*;
 
 pub use remote::tag;
-pub use store::{CookSummary, PackageSummary, Store, Summary};
+pub use store::{Among, Store, Summary};
 
 use crate::model::{Digest, ImageRef, Layer, LayerName};
 use crate::registry::{Registry, RegistryError, if_found};
@@ -134,6 +134,20 @@ pub async fn summaries<R: Registry>(
     let asked = Asked::new(snapshot, layers);
     let known = asked.iter().map(|asked| asked.as_ref().ok()?.known(store)).collect();
     complete(registry, store, &asked, known).await
+}
+
+/// Finds out what pulling these images takes, and keeps it: [`Store::pull_bytes`] tells. What registries don't say stays
+/// unknown.
+pub async fn sizes<R: Registry>(registry: &R, store: &mut Store, found: &[&Found]) {
+    let open: Vec<&Found> = found.iter().copied().filter(|found| store.pull_bytes(&found.digest).is_none()).collect();
+    let asking = open
+        .into_iter()
+        .map(|found| async move { (found, remote::pull_bytes(registry, &found.image, &found.digest).await) });
+    let answers: Vec<_> = stream::iter(asking).buffer_unordered(AT_A_TIME).collect().await;
+    for (found, bytes) in answers {
+        bytes.into_iter().for_each(|bytes| store.remember_bytes(&found.digest, bytes));
+    }
+    store.save();
 }
 
 /// Asks for what is not known, and keeps it.

@@ -54,3 +54,25 @@ pub async fn fetch(
     let bytes = registry.blob(&place, &layer.digest, Manifest::MAX_BYTES).await?;
     Ok(Some(Manifest::parse(&bytes).map(|manifest| Fetched { bytes, manifest })))
 }
+
+/// The bytes of the compressed layers of an image, if the registry says it.
+pub async fn pull_bytes(registry: &impl Registry, image: &ImageRef, digest: &Digest) -> Option<u64> {
+    let mut raw = registry.raw(image, Some(digest)).await.ok()?;
+    if let Ok(Content::Index { platforms }) = parse_content(&raw.bytes) {
+        // Of the platforms, that of this machine, or else any: they hold the same.
+        let arch = match std::env::consts::ARCH {
+            "x86_64" => "amd64",
+            "aarch64" => "arm64",
+            other => other,
+        };
+        let here = platforms.iter().find(|(platform, _)| platform.to_string().contains(arch));
+        let (_, digest) = here.or_else(|| platforms.first_key_value())?;
+        raw = registry.raw(image, Some(digest)).await.ok()?;
+    }
+    match parse_content(&raw.bytes) {
+        Ok(Content::Manifest { layers, .. }) => {
+            Some(layers.iter().fold(0, |sum: u64, layer| sum.saturating_add(layer.size)))
+        }
+        _ => None,
+    }
+}

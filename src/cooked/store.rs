@@ -1,11 +1,12 @@
 //! Unit manifests on this machine, in a folder that may be deleted at any time.
 //!
 //! Each document is a file with its own SHA-256 as its name. One index says which image has which document, what tags
-//! stood for, and how much of each package a document has, so that locks are compared without reading any. All files
+//! stood for, and of each image what its pull takes, what a comparison of locks needs of its document, and what a
+//! project has to agree with, so that no document is read for that. All files
 //! are written aside and renamed, and what is not what its checksum says counts as not there. Of two programs that
 //! write the index at the same time, the later one's stays; what it does not know is asked for again.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::fs;
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
@@ -16,10 +17,10 @@ use serde::{Deserialize, Serialize};
 use super::remote::Fetched;
 use crate::model::{Digest, ImageRef};
 use crate::tree::sha256;
-use crate::unit::{Manifest, UnitGraph};
+use crate::unit::{Conditions, Manifest};
 
 /// Changes with the layout of the index.
-const INDEX: &str = "index-1";
+const INDEX: &str = "index-2";
 /// How many tags of a repository are remembered, the latest ones.
 const TAGS: usize = 8;
 /// The most bytes that an index may have.
@@ -37,8 +38,10 @@ pub struct Store {
 
 #[derive(Debug, Default, Serialize, Deserialize)]
 struct Index {
-    /// Name, version, source. Layers share most of theirs, so they hold numbers.
-    packages: Vec<(String, String, Option<String>)>,
+    /// Name and version. Layers share most of theirs, so they hold numbers.
+    packages: Vec<(String, String)>,
+    /// What projects have to agree with, which layers share as well.
+    conditions: Vec<Conditions>,
     images: BTreeMap<Digest, Entry>,
     /// By repository, what tags stood for; the latest at the end.
     tags: BTreeMap<String, Vec<(String, Digest)>>,
@@ -47,81 +50,45 @@ struct Index {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct Entry {
     document: [u8; 32],
-    cooks: Vec<CookEntry>,
+    /// The bytes of the image's compressed layers, where they are known.
+    pull_bytes: Option<u64>,
+    /// A number, as those of packages.
+    conditions: u32,
+    packages: Vec<Spared>,
 }
 
-#[derive(Clone, Debug, Serialize, Deserialize)]
-struct CookEntry {
-    profile: String,
-    settings: BTreeMap<String, String>,
-    packages: Vec<Used>,
-}
-
-/// How much of a package was compiled.
-#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
-struct Used {
+/// A package, and the most that a build is spared by it.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+struct Spared {
     package: u32,
-    units: u32,
     cpu_ms: u64,
-    bytes: u64,
 }
 
-/// How much of each package a layer has, call by call of cargo.
+/// What a comparison of locks needs of an image.
 #[derive(Clone, Copy, Debug)]
 pub struct Summary<'a> {
     index: &'a Index,
     entry: &'a Entry,
 }
 
-/// How much of each package a call of cargo has compiled.
-#[derive(Clone, Copy, Debug)]
-pub struct CookSummary<'a> {
-    index: &'a Index,
-    cook: &'a CookEntry,
-}
-
-/// How much of a package was compiled.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct PackageSummary<'a> {
-    /// Its name.
-    pub name: &'a str,
-    /// Its version.
-    pub version: &'a str,
-    /// Where it comes from, as cargo writes it; absent for one in a folder.
-    pub source: Option<&'a str>,
-    /// Units of compilation.
-    pub units: u32,
-    /// Processor time that was measured, in milliseconds.
-    pub cpu_ms: u64,
-    /// Bytes of what came of them.
-    pub bytes: u64,
-}
+/// Some of the packages that a store knows.
+#[derive(Clone, Debug)]
+pub struct Among(Vec<bool>);
 
 impl<'a> Summary<'a> {
-    /// The calls of cargo, in order.
-    pub fn cooks(self) -> impl ExactSizeIterator<Item = CookSummary<'a>> {
-        self.entry.cooks.iter().map(move |cook| CookSummary { index: self.index, cook })
-    }
-}
-
-impl<'a> CookSummary<'a> {
-    /// The profile.
-    pub fn profile(self) -> &'a str {
-        &self.cook.profile
-    }
-
-    /// Settings of the profile that differ from the project's.
-    pub fn settings(self) -> &'a BTreeMap<String, String> {
-        &self.cook.settings
-    }
-
-    /// The packages that were compiled.
-    pub fn packages(self) -> impl Iterator<Item = PackageSummary<'a>> {
-        self.cook.packages.iter().filter_map(move |used| {
-            let (name, version, source) = self.index.packages.get(used.package as usize)?;
-            let Used { units, cpu_ms, bytes, .. } = *used;
-            Some(PackageSummary { name, version, source: source.as_deref(), units, cpu_ms, bytes })
+    /// Those of its packages that are among these: name, version, and the most that a build is spared by each, in
+    /// milliseconds of processor time ([`Manifest::packages`]).
+    pub fn packages(self, among: &Among) -> impl Iterator<Item = ((&'a str, &'a str), u64)> {
+        let wanted = |spared: &&Spared| among.0.get(spared.package as usize) == Some(&true);
+        self.entry.packages.iter().filter(wanted).filter_map(move |spared| {
+            let (name, version) = self.index.packages.get(spared.package as usize)?;
+            Some(((name.as_str(), version.as_str()), spared.cpu_ms))
         })
+    }
+
+    /// What a project has to agree with.
+    pub fn conditions(self) -> Option<&'a Conditions> {
+        self.index.conditions.get(self.entry.conditions as usize)
     }
 }
 
@@ -138,7 +105,24 @@ impl Store {
         Self { folder: Some(folder), index, ..Self::default() }
     }
 
-    /// How much of each package an image's manifest has.
+    /// The packages with these names.
+    pub fn among(&self, names: &HashSet<&str>) -> Among {
+        Among(self.index.packages.iter().map(|(name, _)| names.contains(name.as_str())).collect())
+    }
+
+    /// The bytes of an image's compressed layers, where they are known.
+    pub fn pull_bytes(&self, digest: &Digest) -> Option<u64> {
+        self.index.images.get(digest)?.pull_bytes
+    }
+
+    /// Keeps how large an image is that has a manifest here. A digest names the very bytes, so it is asked once.
+    pub(super) fn remember_bytes(&mut self, digest: &Digest, bytes: u64) {
+        if let Some(entry) = self.index.images.get_mut(digest) {
+            self.changed |= entry.pull_bytes.replace(bytes) != Some(bytes);
+        }
+    }
+
+    /// What a comparison of locks needs of an image's manifest.
     pub fn summary(&self, digest: &Digest) -> Option<Summary<'_>> {
         let entry = self.index.images.get(digest)?;
         Some(Summary { index: &self.index, entry })
@@ -188,12 +172,14 @@ impl Store {
         self.memory.insert(digest.clone(), Arc::clone(&manifest));
         let document = sha256(&bytes);
         let mut numbers = Numbers::of(&mut self.index.packages);
-        let cooks = manifest.cooks.iter().map(|cook| CookEntry {
-            profile: cook.profile.clone(),
-            settings: cook.settings.clone(),
-            packages: used(&cook.graph, &mut numbers),
-        });
-        let entry = Entry { document, cooks: cooks.collect() };
+        let spared = |((name, version), cpu_ms): ((&str, &str), u64)| {
+            let package = numbers.number((name.to_owned(), version.to_owned()));
+            Spared { package, cpu_ms }
+        };
+        let packages = manifest.packages().into_iter().map(spared).collect();
+        let conditions = Numbers::of(&mut self.index.conditions).number(manifest.conditions());
+        let pull_bytes = self.pull_bytes(digest);
+        let entry = Entry { document, pull_bytes, conditions, packages };
         self.index.images.insert(digest.clone(), entry);
         // What can't be kept is fetched again.
         if let Some(folder) = &self.folder {
@@ -232,60 +218,46 @@ impl Index {
         Ok(bytes)
     }
 
-    /// Leaves the images that tags lead to, and the packages of these.
+    /// Leaves the images that tags lead to, and the packages and conditions of these.
     fn retain_tagged(&mut self) {
         let tagged: BTreeSet<&Digest> = self.tags.values().flatten().map(|(_, digest)| digest).collect();
         self.images.retain(|digest, _| tagged.contains(digest));
-        let mut packages = Vec::new();
-        let mut numbers = Numbers::of(&mut packages);
-        for used in self.images.values_mut().flat_map(|entry| &mut entry.cooks).flat_map(|cook| &mut cook.packages) {
-            // A number without a package stays one: it is passed over.
-            used.package = match self.packages.get(used.package as usize) {
-                Some(package) => numbers.of_package(package.clone()),
-                None => u32::MAX,
-            };
+        let (mut packages, mut conditions) = (Vec::new(), Vec::new());
+        let mut of_packages = Numbers::of(&mut packages);
+        let mut of_conditions = Numbers::of(&mut conditions);
+        for entry in self.images.values_mut() {
+            of_conditions.renew(&mut entry.conditions, &self.conditions);
+            for spared in &mut entry.packages {
+                of_packages.renew(&mut spared.package, &self.packages);
+            }
         }
-        self.packages = packages;
+        (self.packages, self.conditions) = (packages, conditions);
     }
 }
 
-/// The numbers of packages.
-struct Numbers<'a> {
-    packages: &'a mut Vec<(String, String, Option<String>)>,
-    known: HashMap<(String, String, Option<String>), u32>,
+/// The numbers of things.
+struct Numbers<'a, T> {
+    things: &'a mut Vec<T>,
+    known: BTreeMap<T, u32>,
 }
 
-impl<'a> Numbers<'a> {
-    fn of(packages: &'a mut Vec<(String, String, Option<String>)>) -> Self {
-        let known = packages.iter().cloned().zip(0..).collect();
-        Self { packages, known }
+impl<'a, T: Clone + Ord> Numbers<'a, T> {
+    fn of(things: &'a mut Vec<T>) -> Self {
+        let known = things.iter().cloned().zip(0..).collect();
+        Self { things, known }
     }
 
-    fn of_package(&mut self, package: (String, String, Option<String>)) -> u32 {
-        *self.known.entry(package).or_insert_with_key(|package| {
-            self.packages.push(package.clone());
-            u32::try_from(self.packages.len() - 1).unwrap_or(u32::MAX)
+    fn number(&mut self, thing: T) -> u32 {
+        *self.known.entry(thing).or_insert_with_key(|thing| {
+            self.things.push(thing.clone());
+            u32::try_from(self.things.len() - 1).unwrap_or(u32::MAX)
         })
     }
-}
 
-/// How much of each package a graph has, in the order of the graph's packages.
-fn used(graph: &UnitGraph, numbers: &mut Numbers<'_>) -> Vec<Used> {
-    let mut used = vec![Used::default(); graph.packages.len()];
-    for unit in &graph.units {
-        // Every place in a manifest that was read is one.
-        let used = &mut used[unit.package];
-        used.units += 1;
-        if let Some(output) = &unit.output {
-            used.cpu_ms = used.cpu_ms.saturating_add(output.cpu_ms.unwrap_or_default());
-            used.bytes = used.bytes.saturating_add(output.bytes);
-        }
+    /// The new number of a thing. One without a thing stays so: it is passed over.
+    fn renew(&mut self, number: &mut u32, things: &[T]) {
+        *number = things.get(*number as usize).map_or(u32::MAX, |thing| self.number(thing.clone()));
     }
-    let number = |(package, used): (&crate::unit::Package, Used)| {
-        let package = (package.name.clone(), package.version.clone(), package.source.clone());
-        Used { package: numbers.of_package(package), ..used }
-    };
-    graph.packages.iter().zip(used).map(number).filter(|used| used.units > 0).collect()
 }
 
 fn repository(image: &ImageRef) -> String {

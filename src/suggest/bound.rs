@@ -19,10 +19,11 @@ pub struct Bound<'a> {
 
 /// What packages cost, in milliseconds of processor time.
 pub fn total_ms(project: &Packages<'_>, costs: &Costs<'_>) -> u64 {
-    project.iter().map(|(name, version)| costs.package(name, version)).sum()
+    project.iter().fold(0, |sum, (name, version)| sum.saturating_add(costs.package(name, version)))
 }
 
-/// What layers together save at most.
+/// What layers together save at most: of each package what the best of them has. For one layer nothing is above it; of
+/// several, one could have some units of a package and one others.
 pub fn bound<'a>(project: &Packages<'a>, layers: &[&HeldPackages<'a>]) -> Bound<'a> {
     let mut most: HashMap<(&'a str, &'a str), u64> = HashMap::new();
     for (package, &cpu_ms) in layers.iter().flat_map(|layer| layer.iter()) {
@@ -31,7 +32,7 @@ pub fn bound<'a>(project: &Packages<'a>, layers: &[&HeldPackages<'a>]) -> Bound<
             *known = cpu_ms.max(*known);
         }
     }
-    Bound { saved_ms: most.values().sum(), packages: most.into_keys().collect() }
+    Bound { saved_ms: most.values().copied().fold(0, u64::saturating_add), packages: most.into_keys().collect() }
 }
 
 /// What a layer would save at most that has not been cooked yet, by the lock of its set.

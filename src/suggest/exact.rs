@@ -1,8 +1,10 @@
 //! What layers save, unit by unit: the project's units as cargo plans them, looked up in what layers hold.
 
+use std::collections::HashSet;
+
 use super::Costs;
 use super::held::{HeldUnits, Shape, shapes};
-use crate::unit::{Key, UnitGraph, Wall, wall};
+use crate::unit::{Key, Unit, UnitGraph, Wall, wall};
 
 /// A project's units, ready to be looked up.
 #[derive(Debug)]
@@ -11,8 +13,31 @@ pub struct Units<'a> {
     keys: Vec<Key>,
     shapes: Vec<Shape>,
     shareable: Vec<bool>,
+    /// Whether no other unit before it has its key: cargo compiles one of them.
+    first: Vec<bool>,
     order: Vec<usize>,
     costs: Vec<u64>,
+}
+
+/// A layer's units, as far as a project can use them.
+#[derive(Clone, Copy, Debug)]
+pub struct Usable<'u, 'a> {
+    /// The units.
+    pub held: &'u HeldUnits<'a>,
+    /// Whether those for the host alone are usable.
+    pub host_only: bool,
+    /// The variables that have another value in the project: runs of build scripts that watch them are not usable.
+    pub differing: &'u [&'u str],
+}
+
+impl Usable<'_, '_> {
+    /// What a unit cost, if it can be used.
+    fn unit(&self, unit: &Unit, key: Key) -> Option<u64> {
+        let cost = self.held.unit(key)?;
+        let differs = |name: &String| self.differing.contains(&name.as_str());
+        let hindered = self.host_only && unit.platform.is_some() || self.held.watches(key).iter().any(differs);
+        (!hindered).then_some(cost)
+    }
 }
 
 /// What a layer, or several together, save of a project.
@@ -30,7 +55,9 @@ impl<'a> Units<'a> {
         let keys = graph.keys();
         let costs = costs.units(graph, &keys);
         let order = graph.order().unwrap_or_default();
-        Self { graph, shapes: shapes(graph), shareable: graph.shareable(), order, costs, keys }
+        let mut seen = HashSet::new();
+        let first = keys.iter().map(|key| seen.insert(*key)).collect();
+        Self { graph, shapes: shapes(graph), shareable: graph.shareable(), first, order, costs, keys }
     }
 
     /// The graph.
@@ -55,21 +82,19 @@ impl<'a> Units<'a> {
 
     /// What these cost together, in milliseconds of processor time.
     pub fn total_ms(&self) -> u64 {
-        self.shareable.iter().zip(&self.costs).filter(|(shareable, _)| **shareable).map(|(_, cost)| cost).sum()
+        let counts = |place: &usize| self.shareable[*place] && self.first[*place];
+        (0..self.costs.len()).filter(counts).fold(0, |sum, place| sum.saturating_add(self.costs[place]))
     }
 
-    /// What layers together save, or what of that is compiled for the host. A unit is taken where all that it depends on
-    /// is taken, too.
-    pub fn saving(&self, layers: &[&HeldUnits<'_>], host_only: bool) -> Saving {
+    /// What layers together save. A unit is taken where all that it depends on is taken, too.
+    pub fn saving(&self, layers: &[Usable<'_, '_>]) -> Saving {
         let mut saving = Saving { units: vec![false; self.graph.units.len()], saved_ms: 0 };
         for &place in self.order.iter().filter(|&&place| self.shareable[place]) {
-            if host_only && self.graph.units[place].platform.is_some() {
-                continue;
-            }
-            let Some(held) = layers.iter().find_map(|layer| layer.unit(self.keys[place])) else { continue };
-            if self.graph.units[place].dependencies.iter().all(|&below| saving.units[below]) {
+            let unit = &self.graph.units[place];
+            let Some(held) = layers.iter().find_map(|layer| layer.unit(unit, self.keys[place])) else { continue };
+            if unit.dependencies.iter().all(|&below| saving.units[below]) {
                 saving.units[place] = true;
-                saving.saved_ms += held;
+                saving.saved_ms = saving.saved_ms.saturating_add(if self.first[place] { held } else { 0 });
             }
         }
         saving
@@ -85,6 +110,6 @@ impl<'a> Units<'a> {
     /// What a layer would save if both sides had the same profiles.
     pub fn could_save(&self, layer: &HeldUnits<'_>) -> u64 {
         let places = self.order.iter().filter(|&&place| self.shareable[place]);
-        places.filter_map(|&place| layer.shape(self.shapes[place])).sum()
+        places.filter_map(|&place| layer.shape(self.shapes[place])).fold(0, u64::saturating_add)
     }
 }

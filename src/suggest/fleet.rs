@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::exact::Units;
+use super::exact::{Units, Usable};
 use super::held::HeldUnits;
 use super::set;
 use crate::model::LayerName;
@@ -86,16 +86,15 @@ pub enum Action<'a> {
 const SPLIT_PERCENT: u64 = 30;
 const SPLIT_BYTES: u64 = 50_000_000;
 
-/// Ranks layers for all projects, by what they save a day. `may` says whether a project can use a layer at all.
-pub fn fleet<'a>(
+/// Ranks layers for all projects, by what they save a day. `usable` says what a project can use of a layer.
+pub fn fleet<'a, 'v>(
     crew: &[Crew<'_, 'a>],
     layers: &[(&'a LayerName, &HeldUnits<'_>)],
-    may: impl Fn(usize, usize) -> bool,
+    usable: impl Fn(usize, usize) -> Option<Usable<'v, 'v>>,
 ) -> FleetAdvice<'a> {
     let saved = |project: usize, places: &[usize]| {
-        let held: Vec<&HeldUnits<'_>> =
-            places.iter().filter(|&&layer| may(project, layer)).map(|&layer| layers[layer].1).collect();
-        crew[project].units.saving(&held, false).saved_ms
+        let usable: Vec<_> = places.iter().filter_map(|&layer| usable(project, layer)).collect();
+        crew[project].units.saving(&usable).saved_ms
     };
     let weighed = |places: &[usize]| {
         (0..crew.len()).map(|project| crew[project].weight.saturating_mul(saved(project, places))).sum::<u64>()
@@ -116,16 +115,16 @@ pub fn fleet<'a>(
 }
 
 /// What would save most next: each by itself, the best first.
-pub fn propose<'a>(
+pub fn propose<'a, 'v>(
     crew: &[Crew<'_, 'a>],
     layers: &[(&'a LayerName, &HeldUnits<'_>)],
-    may: impl Fn(usize, usize) -> bool,
+    usable: impl Fn(usize, usize) -> Option<Usable<'v, 'v>>,
 ) -> Vec<Proposal<'a>> {
     // What each project has from layers already.
     let had: Vec<Vec<bool>> = (0..crew.len())
         .map(|project| {
-            let usable = (0..layers.len()).filter(|&layer| may(project, layer)).map(|layer| layers[layer].1);
-            crew[project].units.saving(&usable.collect::<Vec<_>>(), false).units
+            let usable: Vec<_> = (0..layers.len()).filter_map(|layer| usable(project, layer)).collect();
+            crew[project].units.saving(&usable).units
         })
         .collect();
     let missing = |project: usize| -> BTreeMap<Key, u64> {
@@ -192,11 +191,11 @@ fn split<'a>(crew: &[Crew<'_, 'a>], layer: &'a LayerName, held: &HeldUnits<'_>) 
     let wanted: BTreeSet<Key> = crew.iter().flat_map(|project| project.units.keys().iter().copied()).collect();
     let (mut used, mut units, mut unused_bytes) = (0, 0, 0u64);
     let mut seen = BTreeSet::new();
-    for graph in held.manifest().cooks.iter().map(|cook| &cook.graph) {
-        for (key, unit) in graph.keys().into_iter().zip(&graph.units) {
-            let Some(output) = unit.output.as_ref().filter(|_| seen.insert(key)) else { continue };
+    for (graph, keys) in held.graphs() {
+        for (key, unit) in keys.iter().zip(&graph.units) {
+            let Some(output) = unit.output.as_ref().filter(|_| seen.insert(*key)) else { continue };
             units += 1;
-            match wanted.contains(&key) {
+            match wanted.contains(key) {
                 true => used += 1,
                 false => unused_bytes = unused_bytes.saturating_add(output.bytes),
             }

@@ -11,12 +11,17 @@ use crate::unit::{Environment, Key, Manifest, UNKNOWN_MS, UnitGraph};
 #[derive(Clone, Debug)]
 pub struct HeldUnits<'a> {
     manifest: &'a Manifest,
+    /// The keys of the units, cook by cook.
+    keys: Vec<Vec<Key>>,
     /// What each cost, in milliseconds of processor time.
     units: HashMap<Key, Option<u64>>,
     shapes: HashMap<Shape, Option<u64>>,
+    /// The variables that runs of build scripts watch.
+    watches: HashMap<Key, &'a [String]>,
 }
 
-/// The packages of a layer, each with the most that one build can save by it, in milliseconds of processor time.
+/// The packages of a layer, each with the most that one build is spared by it, in milliseconds of processor time: see
+/// [`Manifest::packages`].
 pub type HeldPackages<'a> = HashMap<(&'a str, &'a str), u64>;
 
 /// A unit but for the profiles that it and its dependencies are compiled with: what it could be shared by if these were
@@ -27,28 +32,38 @@ pub struct Shape(u64);
 impl<'a> HeldUnits<'a> {
     /// The units of a manifest.
     pub fn of(manifest: &'a Manifest) -> Self {
-        let mut held = Self { manifest, units: HashMap::new(), shapes: HashMap::new() };
-        for graph in manifest.cooks.iter().map(|cook| &cook.graph) {
-            let (shareable, keys, shapes) = (graph.shareable(), graph.keys(), shapes(graph));
+        let keys = manifest.cooks.iter().map(|cook| cook.graph.keys()).collect();
+        let mut held = Self { manifest, keys, units: HashMap::new(), shapes: HashMap::new(), watches: HashMap::new() };
+        for (graph, keys) in manifest.cooks.iter().map(|cook| &cook.graph).zip(&held.keys) {
+            let (shareable, shapes) = (graph.shareable(), shapes(graph));
             for (place, unit) in graph.units.iter().enumerate() {
                 if let Some(output) = unit.output.as_ref().filter(|_| shareable[place]) {
                     // A unit is measured where it is compiled first, and found there by the calls that follow.
                     measured(&mut held.units, keys[place], output.cpu_ms);
                     measured(&mut held.shapes, shapes[place], output.cpu_ms);
+                    if !output.watches.is_empty() {
+                        held.watches.insert(keys[place], &output.watches);
+                    }
                 }
             }
         }
         held
     }
 
+    /// The graphs of its cooks, with the keys of their units.
+    pub fn graphs(&self) -> impl Iterator<Item = (&'a UnitGraph, &[Key])> {
+        let graphs = self.manifest.cooks.iter().map(|cook| &cook.graph);
+        graphs.zip(self.keys.iter().map(Vec::as_slice))
+    }
+
+    /// The variables that a run of a build script watches.
+    pub fn watches(&self, key: Key) -> &'a [String] {
+        self.watches.get(&key).copied().unwrap_or_default()
+    }
+
     /// What a unit cost, if it is here.
     pub fn unit(&self, key: Key) -> Option<u64> {
         self.units.get(&key).map(|cpu_ms| cpu_ms.unwrap_or(UNKNOWN_MS))
-    }
-
-    /// All units with what they cost.
-    pub fn units(&self) -> impl Iterator<Item = (Key, u64)> {
-        self.units.iter().map(|(key, cpu_ms)| (*key, cpu_ms.unwrap_or(UNKNOWN_MS)))
     }
 
     /// What a unit of this shape cost, if there is one.
@@ -70,45 +85,6 @@ impl<'a> HeldUnits<'a> {
 fn measured<K: Eq + Hash>(known: &mut HashMap<K, Option<u64>>, unit: K, cpu_ms: Option<u64>) {
     let entry = known.entry(unit).or_default();
     *entry = (*entry).or(cpu_ms);
-}
-
-/// The packages of a manifest.
-pub fn packages(manifest: &Manifest) -> HeldPackages<'_> {
-    let cooks = manifest.cooks.iter().map(|cook| {
-        let shareable = cook.graph.shareable();
-        let mut packages: HeldPackages<'_> = HashMap::new();
-        for (unit, _) in cook.graph.units.iter().zip(shareable).filter(|(_, shareable)| *shareable) {
-            if let Some(output) = &unit.output {
-                let package = cook.graph.package(unit);
-                let sum = packages.entry((&package.name, &package.version)).or_default();
-                *sum += output.cpu_ms.unwrap_or(UNKNOWN_MS);
-            }
-        }
-        ((&cook.profile, &cook.settings), packages)
-    });
-    at_most(cooks)
-}
-
-/// The most that one build saves by each package. A build has one profile, so what was cooked with several counts once,
-/// by the dearest of them.
-pub fn at_most<'a, P: PartialEq>(
-    cooks: impl IntoIterator<Item = (P, impl IntoIterator<Item = ((&'a str, &'a str), u64)>)>,
-) -> HeldPackages<'a> {
-    let mut of_profile: Vec<(P, HeldPackages<'a>)> = Vec::new();
-    for (profile, packages) in cooks {
-        let place = of_profile.iter().position(|(known, _)| *known == profile).unwrap_or(of_profile.len());
-        if place == of_profile.len() {
-            of_profile.push((profile, HashMap::new()));
-        }
-        let sums = &mut of_profile[place].1;
-        packages.into_iter().for_each(|(package, cpu_ms)| *sums.entry(package).or_default() += cpu_ms);
-    }
-    let mut most: HeldPackages<'a> = HashMap::new();
-    for (package, cpu_ms) in of_profile.into_iter().flat_map(|(_, sums)| sums) {
-        let known = most.entry(package).or_default();
-        *known = cpu_ms.max(*known);
-    }
-    most
 }
 
 /// The shape of each unit, in the order of `units`.

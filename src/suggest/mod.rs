@@ -19,9 +19,9 @@ pub use align::{Move, moves};
 pub use bound::Packages;
 pub use confirm::{Confirmation, Judged, Said, Score};
 pub use cost::Costs;
-pub use exact::{Saving, Units};
+pub use exact::{Saving, Units, Usable};
 pub use fleet::{Action, Crew, FleetAdvice, FleetLayer, Proposal, fleet, propose};
-pub use held::{HeldPackages, HeldUnits, at_most, packages};
+pub use held::{HeldPackages, HeldUnits};
 pub use needs::{EXTENSIONS, LibraryNeed, ToolNeed, Traits, is_library, libraries, tools};
 pub use set::Pick;
 pub use stack::{LibraryAdvice, Provision, Stack, ToolAdvice, natives, providers, stack};
@@ -42,6 +42,17 @@ pub struct Offer<'a> {
     pub image: Option<Image>,
     /// What lies between it and the project, the gravest first.
     pub obstacles: Vec<Obstacle>,
+    /// The variables that its build scripts watch and that have another value in the project.
+    pub differing: Vec<&'a str>,
+}
+
+impl<'a> Offer<'a> {
+    /// Its units, as far as the project can use them; `None` where they are not known, or none of them is of use.
+    pub fn usable(&self) -> Option<Usable<'_, 'a>> {
+        let Holding::Units(held) = self.holding else { return None };
+        let usable = Usable { held, host_only: host_only(&self.obstacles), differing: &self.differing };
+        (!leaves_nothing(&self.obstacles)).then_some(usable)
+    }
 }
 
 /// The image of a layer.
@@ -204,8 +215,8 @@ impl<'a> Advice<'a> {
 
     /// What layers together save.
     fn together(&self, units: &Units<'_>, places: &[usize]) -> Saving {
-        let held: Vec<_> = places.iter().filter_map(|&place| self.layers[place].units()).collect();
-        units.saving(&held, places.iter().any(|&place| host_only(&self.layers[place].offer.obstacles)))
+        let usable: Vec<_> = places.iter().filter_map(|&place| self.layers[place].offer.usable()).collect();
+        units.saving(&usable)
     }
 }
 
@@ -249,19 +260,18 @@ fn rank<'a>(
         }
         (Holding::Units(held), Wanted::Units(units)) => {
             let could_ms = units.could_save(held);
-            let saving = match nothing {
-                true => Saving::default(),
-                false => units.saving(&[held], host_only(&offer.obstacles)),
-            };
+            let saving = offer.usable().map(|usable| units.saving(&[usable])).unwrap_or_default();
             let reused = saving.units.iter().filter(|&&there| there).count();
             let wall = Some(units.wall(&saving.units, cores));
             let saved_ms = saving.saved_ms;
             Ranked { offer, basis: Basis::Exact, reused, saved_ms, could_ms: could_ms.max(saved_ms), wall }
         }
         (Holding::Units(held), Wanted::Packages(_)) => {
-            let bound = bound::bound(packages, &[&held::packages(held.manifest())]);
-            let (reused, saved_ms) = (bound.packages.len(), bound.saved_ms);
-            Ranked { offer, basis: Basis::UpperBound, reused, saved_ms, could_ms: saved_ms, wall: None }
+            let of_packages: HeldPackages<'_> = held.manifest().packages().into_iter().collect();
+            let bound = bound::bound(packages, &[&of_packages]);
+            let (reused, could_ms) = (bound.packages.len(), bound.saved_ms);
+            let (reused, saved_ms) = if nothing { (0, 0) } else { (reused, could_ms) };
+            Ranked { offer, basis: Basis::UpperBound, reused, saved_ms, could_ms, wall: None }
         }
     }
 }

@@ -21,7 +21,7 @@ pub struct Manifest {
 }
 
 /// What decides, besides a unit itself, whether cargo takes it.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 pub struct Environment {
     /// All of `rustc -vV`.
     pub rustc: String,

@@ -5,22 +5,26 @@
 //! cargo's own `--unit-graph` ([`UnitGraph::parse`]), of a layer from its [`Manifest`], which was written from
 //! cargo's graph when the layer was cooked.
 
+mod conditions;
 mod cone;
 mod key;
 mod lto;
 mod manifest;
 mod obstacle;
+mod packages;
 mod parse;
 mod reuse;
 mod wall;
 
+pub use conditions::Conditions;
 pub use cone::{Cone, cone, cone_of};
 pub use key::Key;
 pub use manifest::{Cook, Environment, Manifest, ManifestError};
 pub use obstacle::{Hindrance, Leaves, Obstacle, obstacles};
+pub use packages::PackageCosts;
 pub use parse::{GraphError, folder};
 pub use reuse::{Reuse, Source, reuse};
-pub use wall::{Costs, UNKNOWN_MS, Wall, costs, wall};
+pub use wall::{Costs, Measured, UNKNOWN_MS, Wall, costs, median, wall};
 
 use std::collections::BTreeMap;
 
@@ -120,6 +124,10 @@ pub struct Output {
     /// The SHA-256 over the names and contents of its files, in hexadecimal digits.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sha256: Option<String>,
+    /// Of a build script's run, the variables that it watches, in order. Their values stand in the manifest's
+    /// environment.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub watches: Vec<String>,
 }
 
 impl UnitGraph {

@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Environment, Manifest, Profile, UnitGraph};
+use super::{Conditions, Environment, Profile};
 
 /// The sorts of obstacles; their names are part of lamina's interface.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
@@ -86,30 +86,31 @@ pub struct Obstacle {
     pub fix: String,
 }
 
-/// What lies between a project and a layer, the gravest first; empty where nothing does.
+/// What lies between a project and a layer, the gravest first; empty where nothing does. What is not known of the project
+/// stands between nothing.
 ///
 /// The environments are compared as they are. One of a project outside of containers has another CARGO_HOME than a
 /// layer; who asks about a build inside of them sets what it will be there first.
-pub fn obstacles(project: &UnitGraph, environment: &Environment, manifest: &Manifest) -> Vec<Obstacle> {
-    let layer = &manifest.environment;
+pub fn obstacles(project: &Conditions, layer: &Conditions) -> Vec<Obstacle> {
+    let (ours, theirs) = (&project.environment, &layer.environment);
     let mut found = Vec::new();
-    toolchain(environment, layer, &mut found);
-    profile(project, manifest, &mut found);
-    target(project, manifest, &mut found);
-    rustflags(project, environment, layer, &mut found);
-    config(environment, layer, &mut found);
-    if environment.cargo_home != layer.cargo_home {
+    toolchain(ours, theirs, &mut found);
+    profile(project, layer, &mut found);
+    target(project, layer, &mut found);
+    rustflags(project, theirs, &mut found);
+    config(ours, theirs, &mut found);
+    if ours.cargo_home != theirs.cargo_home {
         found.push(Obstacle {
             hindrance: Hindrance::OtherCargoHome,
             leaves: Leaves::Nothing,
             text: format!(
                 "CARGO_HOME is {}, in the layer it is {}, and cargo compares the paths of sources.",
-                environment.cargo_home, layer.cargo_home
+                ours.cargo_home, theirs.cargo_home
             ),
-            fix: format!("Build with CARGO_HOME={}.", layer.cargo_home),
+            fix: format!("Build with CARGO_HOME={}.", theirs.cargo_home),
         });
     }
-    variables(environment, layer, &mut found);
+    variables(project, theirs, &mut found);
     found.sort();
     found
 }
@@ -145,17 +146,10 @@ fn line<'a>(rustc: &'a str, start: &str) -> &'a str {
     rustc.lines().find_map(|line| line.strip_prefix(start)).unwrap_or("?")
 }
 
-/// The profiles of a graph's roots and of what is compiled for the same target as these.
-fn profiles(graph: &UnitGraph) -> BTreeSet<&Profile> {
-    graph.roots.iter().map(|&root| graph.profile(&graph.units[root])).collect()
-}
-
-fn profile(project: &UnitGraph, manifest: &Manifest, found: &mut Vec<Obstacle>) {
-    let wanted = profiles(project);
-    let cooked: BTreeSet<&Profile> = manifest.cooks.iter().flat_map(|cook| profiles(&cook.graph)).collect();
-    for profile in wanted {
+fn profile(project: &Conditions, layer: &Conditions, found: &mut Vec<Obstacle>) {
+    for profile in &project.profiles {
         // The nearest of those in the same folder; another folder is never looked into.
-        let near = cooked.iter().filter(|known| known.folder == profile.folder);
+        let near = layer.profiles.iter().filter(|known| known.folder == profile.folder);
         let near = near.map(|known| differences(profile, known)).min_by_key(Vec::len);
         let obstacle = match near {
             Some(differences) if differences.is_empty() => continue,
@@ -226,23 +220,18 @@ fn leaves(differences: &[Difference]) -> Leaves {
     }
 }
 
-fn platforms(graph: &UnitGraph) -> BTreeSet<Option<&str>> {
-    graph.roots.iter().map(|&root| graph.units[root].platform.as_deref()).collect()
-}
-
-fn target(project: &UnitGraph, manifest: &Manifest, found: &mut Vec<Obstacle>) {
-    let cooked: BTreeSet<Option<&str>> = manifest.cooks.iter().flat_map(|cook| platforms(&cook.graph)).collect();
-    for platform in platforms(project).difference(&cooked) {
+fn target(project: &Conditions, layer: &Conditions, found: &mut Vec<Obstacle>) {
+    for platform in project.platforms.difference(&layer.platforms) {
         let say = |platform: Option<&str>| match platform {
             Some(triple) => format!("`--target {triple}`"),
             None => "no `--target`".to_owned(),
         };
-        let there: Vec<String> = cooked.iter().map(|&platform| say(platform)).collect();
+        let there: Vec<String> = layer.platforms.iter().map(|platform| say(platform.as_deref())).collect();
         let there = there.join(" and ");
         found.push(Obstacle {
             hindrance: Hindrance::OtherTarget,
             leaves: Leaves::HostUnits,
-            text: format!("The project is built with {}, the layer was with {there}.", say(*platform)),
+            text: format!("The project is built with {}, the layer was with {there}.", say(platform.as_deref())),
             fix: format!(
                 "Build with {there} (also see `build.target` in cargo's configuration and CARGO_BUILD_TARGET)."
             ),
@@ -250,7 +239,8 @@ fn target(project: &UnitGraph, manifest: &Manifest, found: &mut Vec<Obstacle>) {
     }
 }
 
-fn rustflags(project: &UnitGraph, ours: &Environment, theirs: &Environment, found: &mut Vec<Obstacle>) {
+fn rustflags(project: &Conditions, theirs: &Environment, found: &mut Vec<Obstacle>) {
+    let ours = &project.environment;
     if ours.rustflags == theirs.rustflags {
         return;
     }
@@ -259,7 +249,7 @@ fn rustflags(project: &UnitGraph, ours: &Environment, theirs: &Environment, foun
         false => format!("`{}`", flags.join(" ")),
     };
     // With `--target`, cargo keeps flags from what is compiled for the host.
-    let cross = platforms(project).iter().all(Option::is_some);
+    let cross = !project.platforms.is_empty() && project.platforms.iter().all(Option::is_some);
     found.push(Obstacle {
         hindrance: Hindrance::OtherRustflags,
         leaves: if cross { Leaves::HostUnits } else { Leaves::Nothing },
@@ -301,13 +291,10 @@ fn config(ours: &Environment, theirs: &Environment, found: &mut Vec<Obstacle>) {
     }
 }
 
-fn variables(ours: &Environment, theirs: &Environment, found: &mut Vec<Obstacle>) {
-    for (name, there) in &theirs.variables {
-        // One that the project's side says nothing of is not set there.
-        let here = ours.variables.get(name).cloned().flatten();
-        if here == *there {
-            continue;
-        }
+fn variables(project: &Conditions, theirs: &Environment, found: &mut Vec<Obstacle>) {
+    for name in project.differing(theirs) {
+        let value = |environment: &Environment| environment.variables.get(name).cloned().flatten();
+        let (here, there) = (value(&project.environment), value(theirs));
         let say = |value: &Option<String>| match value {
             None => "not set".to_owned(),
             Some(value) if value.starts_with("sha256:") => "set to something else".to_owned(),
@@ -316,7 +303,7 @@ fn variables(ours: &Environment, theirs: &Environment, found: &mut Vec<Obstacle>
         found.push(Obstacle {
             hindrance: Hindrance::WatchedVariable,
             leaves: Leaves::Most,
-            text: format!("Build scripts watch {name}: it is {}, in the layer it was {}.", say(&here), say(there)),
+            text: format!("Build scripts watch {name}: it is {}, in the layer it was {}.", say(&here), say(&there)),
             fix: match there {
                 None => format!("Build without {name}."),
                 Some(value) if value.starts_with("sha256:") => format!("Build with the layer's value of {name}."),

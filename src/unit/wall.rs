@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::{Kind, Manifest, UnitGraph};
+use super::{Key, Kind, Manifest, UnitGraph};
 
 /// What a unit is taken for that nobody has measured, in milliseconds: the median of what was measured of cooked sets.
 pub const UNKNOWN_MS: u64 = 300;
@@ -23,39 +23,67 @@ impl Costs {
     }
 }
 
-/// What the units of a project cost, by what was measured when layers were cooked: the median over units of the same
-/// package and kind and, if there are any, the same version. A crate takes about the same with other features, so a
-/// measurement of another unit of it is better than none.
-pub fn costs(project: &UnitGraph, manifests: &[&Manifest]) -> Costs {
-    let mut exact: HashMap<(&str, Kind, &str), Vec<u64>> = HashMap::new();
-    let mut named: HashMap<(&str, Kind), Vec<u64>> = HashMap::new();
-    for graph in manifests.iter().flat_map(|manifest| &manifest.cooks).map(|cook| &cook.graph) {
-        for unit in &graph.units {
-            if let Some(cost) = unit.output.as_ref().and_then(|output| output.cpu_ms) {
-                let package = graph.package(unit);
-                exact.entry((&package.name, unit.kind, &package.version)).or_default().push(cost);
-                named.entry((&package.name, unit.kind)).or_default().push(cost);
+/// What layers measured of units.
+#[derive(Clone, Debug, Default)]
+pub struct Measured<'a> {
+    /// The most that any layer measured of a unit, so that none saves more than the whole.
+    units: HashMap<Key, u64>,
+    versions: HashMap<(&'a str, Kind, &'a str), u64>,
+    named: HashMap<(&'a str, Kind), u64>,
+}
+
+impl<'a> Measured<'a> {
+    /// What was measured of the units of these graphs, which have these keys.
+    pub fn of<'k>(graphs: impl IntoIterator<Item = (&'a UnitGraph, &'k [Key])>) -> Self {
+        let mut measured = Self::default();
+        let mut versions: HashMap<(&str, Kind, &str), Vec<u64>> = HashMap::new();
+        let mut named: HashMap<(&str, Kind), Vec<u64>> = HashMap::new();
+        for (graph, keys) in graphs {
+            for (unit, key) in graph.units.iter().zip(keys) {
+                if let Some(cost) = unit.output.as_ref().and_then(|output| output.cpu_ms) {
+                    let package = graph.package(unit);
+                    let known = measured.units.entry(*key).or_default();
+                    *known = cost.max(*known);
+                    versions.entry((&package.name, unit.kind, &package.version)).or_default().push(cost);
+                    named.entry((&package.name, unit.kind)).or_default().push(cost);
+                }
             }
         }
+        measured.versions = versions.into_iter().map(|(unit, costs)| (unit, median(costs))).collect();
+        measured.named = named.into_iter().map(|(unit, costs)| (unit, median(costs))).collect();
+        measured
     }
-    let exact: HashMap<_, u64> = exact.into_iter().map(|(unit, costs)| (unit, median(costs))).collect();
-    let named: HashMap<_, u64> = named.into_iter().map(|(unit, costs)| (unit, median(costs))).collect();
-    let mut costs = Costs::default();
-    for unit in &project.units {
-        let package = project.package(unit);
-        // One that was measured itself, as those of a layer's own graph are.
-        let own = unit.output.as_ref().and_then(|output| output.cpu_ms);
-        let known = own
-            .or_else(|| exact.get(&(package.name.as_str(), unit.kind, package.version.as_str())).copied())
-            .or_else(|| named.get(&(package.name.as_str(), unit.kind)).copied());
-        costs.guessed += usize::from(known.is_none());
-        costs.cpu_ms.push(known.unwrap_or(UNKNOWN_MS));
+
+    /// What the units of a project cost, which have these keys: what was measured of the very unit; else the median over
+    /// units of the same package and kind and, if there are any, the same version. A crate takes about the same with
+    /// other features, so a measurement of another unit of it is better than none.
+    pub fn costs(&self, project: &UnitGraph, keys: &[Key]) -> Costs {
+        let mut costs = Costs::default();
+        for (unit, key) in project.units.iter().zip(keys) {
+            let package = project.package(unit);
+            let (name, version) = (package.name.as_str(), package.version.as_str());
+            // One that was measured itself, as those of a layer's own graph are.
+            let own = unit.output.as_ref().and_then(|output| output.cpu_ms);
+            let known = own
+                .or_else(|| self.units.get(key).copied())
+                .or_else(|| self.versions.get(&(name, unit.kind, version)).copied())
+                .or_else(|| self.named.get(&(name, unit.kind)).copied());
+            costs.guessed += usize::from(known.is_none());
+            costs.cpu_ms.push(known.unwrap_or(UNKNOWN_MS));
+        }
+        costs
     }
-    costs
+}
+
+/// What the units of a project cost, by what was measured when layers were cooked: see [`Measured::costs`].
+pub fn costs(project: &UnitGraph, manifests: &[&Manifest]) -> Costs {
+    let graphs = manifests.iter().flat_map(|manifest| &manifest.cooks).map(|cook| &cook.graph);
+    let keyed: Vec<(&UnitGraph, Vec<Key>)> = graphs.map(|graph| (graph, graph.keys())).collect();
+    Measured::of(keyed.iter().map(|(graph, keys)| (*graph, &keys[..]))).costs(project, &project.keys())
 }
 
 /// The middle one of some numbers, the lower of two; 0 of none.
-fn median(mut numbers: Vec<u64>) -> u64 {
+pub fn median(mut numbers: Vec<u64>) -> u64 {
     let middle = numbers.len().saturating_sub(1) / 2;
     match numbers.is_empty() {
         true => 0,

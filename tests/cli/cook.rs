@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use lamina::cargo::{BuildOptions, Project};
-use lamina::unit::{Manifest, obstacles, reuse};
+use lamina::unit::{Conditions, Manifest, obstacles, reuse};
 use tempfile::TempDir;
 
 /// The program, compiled by the cargo that compiled this test.
@@ -91,7 +91,13 @@ fn what_is_cooked_is_what_a_project_asks_for() {
     assert_eq!(watched, ["LAMINA_TEST_WATCHED"]);
     let environment = project.environment(None, watched).expect("surroundings");
     assert_eq!(environment, manifest.environment);
-    assert_eq!(obstacles(&graph, &environment, &manifest), []);
+    assert_eq!(obstacles(&Conditions::of(&graph, environment), &manifest.conditions()), []);
+    let units = manifest.cooks[0].graph.units.iter();
+    let watching: Vec<&str> = units
+        .filter(|unit| unit.output.as_ref().is_some_and(|output| output.watches == ["LAMINA_TEST_WATCHED"]))
+        .map(|unit| manifest.cooks[0].graph.package(unit).name.as_str())
+        .collect();
+    assert_eq!(watching, ["scripted"], "the run of its build script, and nothing else");
 
     let found = reuse(&graph, &[&manifest]);
     assert_eq!(found.count(), graph.units.iter().filter(|unit| graph.is_shareable(unit)).count());

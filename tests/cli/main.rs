@@ -46,6 +46,7 @@ mod shells;
 mod since;
 mod status;
 mod suggest;
+mod suggest_more;
 mod units;
 mod validate;
 mod verify;

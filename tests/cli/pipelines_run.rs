@@ -12,7 +12,7 @@ use crate::pipelines::{gitlab_jobs, scripts_of};
 use crate::workshop::{CATALOG, Workshop, manifest_folder};
 
 /// The program, from LAMINA_CHECK_JSONSCHEMA or PATH.
-fn check_jsonschema() -> Option<PathBuf> {
+pub fn check_jsonschema() -> Option<PathBuf> {
     let program = std::env::var_os("LAMINA_CHECK_JSONSCHEMA").map_or("check-jsonschema".into(), PathBuf::from);
     let runs = Command::new(&program).arg("--version").output().is_ok_and(|output| output.status.success());
     if !runs {
@@ -22,7 +22,7 @@ fn check_jsonschema() -> Option<PathBuf> {
 }
 
 /// What the schema has to say about files; nothing where they are valid.
-fn complaints(program: &Path, schema: &str, files: &[PathBuf]) -> String {
+pub fn complaints(program: &Path, schema: &str, files: &[PathBuf]) -> String {
     let mut command = Command::new(program);
     command.args(["--no-cache", "--builtin-schema", schema]);
     if schema == "vendor.gitlab-ci" {

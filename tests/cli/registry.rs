@@ -147,7 +147,8 @@ impl Namespace {
     }
 }
 
-fn digest(bytes: &[u8]) -> String {
+/// The digest of some bytes.
+pub fn digest(bytes: &[u8]) -> String {
     let hex: String = Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect();
     format!("sha256:{hex}")
 }

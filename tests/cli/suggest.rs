@@ -14,32 +14,38 @@ use crate::workshop::{RUST, Run, Workshop, manifest_folder};
 
 /// A catalog with cooked layers, and a project outside of it. The crates are those that lamina itself is made of, so
 /// they are on every machine that runs this.
-struct Setting {
-    namespace: Namespace,
-    shop: Workshop,
+pub struct Setting {
+    pub namespace: Namespace,
+    pub shop: Workshop,
 }
 
 /// The crates of a project, each with more fields of its requirement.
-type Crates<'a> = &'a [(&'a str, &'a str)];
+pub type Crates<'a> = &'a [(&'a str, &'a str)];
 
 impl Setting {
-    fn new() -> Option<Self> {
+    pub fn new() -> Option<Self> {
         let namespace = Namespace::new()?;
         let shop = shop_in(&namespace);
         Some(Self { namespace, shop })
     }
 
     /// Writes a project that depends on these crates, with the versions of lamina's own lock.
-    fn project(&self, name: &str, crates: Crates<'_>, more: &str) -> PathBuf {
+    pub fn project(&self, name: &str, crates: Crates<'_>, more: &str) -> PathBuf {
         let folder = self.shop.outside().join(name);
         write_project(&folder, name, crates, more);
         folder
     }
 
     /// Adds a layer that was cooked from a project, in an environment like that of this machine.
-    fn cooked(&self, layer: &str, project: &Path) -> Manifest {
-        self.add_layer(layer, project);
-        let manifest = manifest(layer, project, &BuildOptions::default());
+    pub fn cooked(&self, layer: &str, project: &Path) -> Manifest {
+        self.cooked_with(layer, project, |_| ())
+    }
+
+    /// As [`Setting::cooked`], with a manifest that was changed.
+    pub fn cooked_with(&self, layer: &str, project: &Path, change: impl Fn(&mut Manifest)) -> Manifest {
+        add_layer(&self.shop, layer, project);
+        let mut manifest = manifest(layer, project, &BuildOptions::default());
+        change(&mut manifest);
         let image = push(&self.namespace, &self.shop, layer);
         let tag = format!("units-{}", &image["sha256:".len()..][..20]);
         let document = serde_json::to_vec(&manifest).unwrap();
@@ -47,25 +53,29 @@ impl Setting {
         manifest
     }
 
-    /// Adds a layer that has no image.
-    fn add_layer(&self, layer: &str, project: &Path) {
-        self.shop.layer_with(layer, RUST, "class = 'source-dep,\ncooked = {},");
-        for file in ["Cargo.toml", "Cargo.lock"] {
-            self.shop.file(&format!("layers/{layer}/{file}"), &fs::read_to_string(project.join(file)).unwrap());
-        }
-    }
-
-    fn suggest(&self, project: &Path, args: &[&str]) -> Run {
-        let project = project.to_str().unwrap();
-        let args = [&["suggest", "--project", project, "--cores", "2"], args].concat();
-        let env = cargo_variables();
-        let env: Vec<(&str, &str)> = env.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
-        self.shop.run_with(&args, "", b"", &env)
+    pub fn suggest(&self, project: &Path, args: &[&str]) -> Run {
+        suggest(&self.shop, project, args)
     }
 }
 
+/// Adds a layer that has no image.
+pub fn add_layer(shop: &Workshop, layer: &str, project: &Path) {
+    shop.layer_with(layer, RUST, "class = 'source-dep,\ncooked = {},");
+    for file in ["Cargo.toml", "Cargo.lock"] {
+        shop.file(&format!("layers/{layer}/{file}"), &fs::read_to_string(project.join(file)).unwrap());
+    }
+}
+
+pub fn suggest(shop: &Workshop, project: &Path, args: &[&str]) -> Run {
+    let project = project.to_str().unwrap();
+    let args = [&["suggest", "--project", project, "--cores", "2"], args].concat();
+    let env = cargo_variables();
+    let env: Vec<(&str, &str)> = env.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    shop.run_with(&args, "", b"", &env)
+}
+
 /// Where this machine's cargo has its crates and toolchains.
-fn cargo_variables() -> BTreeMap<String, String> {
+pub fn cargo_variables() -> BTreeMap<String, String> {
     let home = std::env::var("HOME").unwrap_or_default();
     let or = |name: &str, folder: &str| std::env::var(name).unwrap_or_else(|_| format!("{home}/{folder}"));
     [("CARGO_HOME", or("CARGO_HOME", ".cargo")), ("RUSTUP_HOME", or("RUSTUP_HOME", ".rustup"))]
@@ -73,7 +83,7 @@ fn cargo_variables() -> BTreeMap<String, String> {
         .into()
 }
 
-fn write_project(folder: &Path, name: &str, crates: Crates<'_>, more: &str) {
+pub fn write_project(folder: &Path, name: &str, crates: Crates<'_>, more: &str) {
     fs::create_dir_all(folder.join("src")).unwrap();
     fs::write(folder.join("src/main.rs"), "fn main() {}\n").unwrap();
     let dependency = |(name, fields): &(&str, &str)| format!("{name} = {{ version = \"*\"{fields} }}\n");
@@ -84,6 +94,11 @@ fn write_project(folder: &Path, name: &str, crates: Crates<'_>, more: &str) {
     fs::write(folder.join("Cargo.toml"), manifest).unwrap();
     // lamina's own lock says which versions; cargo takes out what is not needed.
     fs::copy(manifest_folder().join("Cargo.lock"), folder.join("Cargo.lock")).unwrap();
+    update(folder);
+}
+
+/// Brings a project's lock up to date with its manifest.
+pub fn update(folder: &Path) {
     open(folder).update(&["--workspace", "--offline"]).unwrap();
 }
 
@@ -95,12 +110,17 @@ fn open(folder: &Path) -> Project {
 }
 
 /// The manifest of a layer as `cargo build` would have filled it: each unit took a second.
-fn manifest(layer: &str, project: &Path, options: &BuildOptions) -> Manifest {
+pub fn manifest(layer: &str, project: &Path, options: &BuildOptions) -> Manifest {
     let mut graph = open(project).unit_graph(options).unwrap();
     let shareable = graph.shareable();
     for (place, unit) in graph.units.iter_mut().enumerate() {
-        let output =
-            Output { folder: format!("{}-{place:016x}", unit.target), cpu_ms: Some(1000), bytes: 10_000, sha256: None };
+        let output = Output {
+            folder: format!("{}-{place:016x}", unit.target),
+            cpu_ms: Some(1000),
+            bytes: 10_000,
+            sha256: None,
+            watches: Vec::new(),
+        };
         unit.output = shareable[place].then_some(output);
     }
     let environment = Environment {
@@ -121,7 +141,7 @@ fn manifest(layer: &str, project: &Path, options: &BuildOptions) -> Manifest {
 }
 
 /// How many units of a manifest others can have.
-fn units(manifest: &Manifest) -> u64 {
+pub fn units(manifest: &Manifest) -> u64 {
     manifest.cooks.iter().flat_map(|cook| &cook.graph.units).filter(|unit| unit.output.is_some()).count() as u64
 }
 
@@ -217,7 +237,7 @@ fn nothing_is_written_into_a_project_and_little_is_left_out_by_a_bound() {
 fn a_layer_without_an_image_is_an_upper_bound_by_its_lock() {
     let Some(setting) = Setting::new() else { return };
     let project = setting.project("app", &[("itoa", ""), ("memchr", "")], "");
-    setting.add_layer("planned", &project);
+    add_layer(&setting.shop, "planned", &project);
     let json = setting.suggest(&project, &["--format", "json"]).json(0);
     assert_eq!(json["layers"][0]["basis"], "not-cooked");
     assert_eq!(json["layers"][0]["reused"], 2);
@@ -329,7 +349,7 @@ fn what_cargo_can_not_be_asked_about_is_said_before_anything_is_built() {
     let manifest = fs::read_to_string(project.join("Cargo.toml")).unwrap();
     fs::write(project.join("Cargo.toml"), manifest + "beside = { path = \"../beside\" }\n").unwrap();
     open(&project).update(&["--workspace", "--offline"]).unwrap();
-    let outside = "error: app can't go into a container alone: it needs beside\n\
+    let outside = "error: app can't go into a container alone: it needs [OUTSIDE]/beside\n\
                    hint: packages in folders outside of the workspace are not copied\n";
     verify(&["--layer", "base"], &nowhere).stderr(outside).code(1);
 }
@@ -342,8 +362,8 @@ fn a_folder_without_a_project_is_a_wrong_command_line() {
     let folder = outside.to_str().unwrap();
     shop.run(["suggest", "--project", folder])
         .stderr(
-            "error: the project [OUTSIDE] can't be read: there is no Cargo.toml in [OUTSIDE] or above it\n\
-             hint: --project DIR names a folder with a Cargo.toml\n",
+            "error: the project [OUTSIDE] can't be used: there is no Cargo.toml in [OUTSIDE] or above it\n\
+             hint: name a folder with a Cargo.toml\n",
         )
         .code(2);
 }

@@ -146,7 +146,7 @@ fn what_was_read_once_is_asked_for_no_more() {
         assert_eq!(ask(&[]).answer(0), answer);
         assert_eq!(fs::read(document).unwrap(), whole);
     }
-    let index = shop.cache().join("units/index-1");
+    let index = shop.cache().join("units/index-2");
     let whole = fs::read(&index).unwrap();
     let mut flipped = whole.clone();
     flipped[40] ^= 1;

@@ -21,7 +21,7 @@ const KINDS: &[(Kind, &str)] = &[
 ];
 
 /// Units that need such before them, of a handful of packages and profiles.
-fn graphs() -> impl Strategy<Value = UnitGraph> {
+pub fn graphs() -> impl Strategy<Value = UnitGraph> {
     let package = (select(vec!["a", "b", "c"]), select(vec!["1.0.0", "2.0.0"]), any::<bool>());
     let package = package.prop_map(|(name, version, shared)| Package {
         name: name.to_owned(),
@@ -59,7 +59,13 @@ fn graphs() -> impl Strategy<Value = UnitGraph> {
                     features: features.into_iter().map(str::to_owned).collect(),
                     profile: profile.index(graph.profiles.len()),
                     dependencies: below.into_iter().collect(),
-                    output: Some(Output { folder: format!("f-{number}"), cpu_ms: Some(7), bytes: 1, sha256: None }),
+                    output: Some(Output {
+                        folder: format!("f-{number}"),
+                        cpu_ms: Some(7),
+                        bytes: 1,
+                        sha256: None,
+                        watches: Vec::new(),
+                    }),
                 });
             }
             graph.roots = roots.iter().map(|root| root.index(graph.units.len())).collect();
@@ -82,7 +88,7 @@ fn reached(graph: &UnitGraph, start: usize) -> BTreeSet<usize> {
     }
 }
 
-fn manifest(graph: UnitGraph) -> Manifest {
+pub fn manifest(graph: UnitGraph) -> Manifest {
     let cook = Cook {
         profile: "release".to_owned(),
         settings: BTreeMap::new(),

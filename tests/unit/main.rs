@@ -1,5 +1,6 @@
 //! Units against the real cargo: what lamina says is the same must be the same for cargo, unit by unit.
 
+mod advice;
 mod compare;
 mod config;
 mod elsewhere;

@@ -6,7 +6,9 @@ use std::path::Path;
 use std::process::Command;
 
 use lamina::cargo::{BuildOptions, Project, oracle};
-use lamina::unit::{Cook, Environment, Hindrance, Leaves, Manifest, Obstacle, Output, UnitGraph, obstacles, reuse};
+use lamina::unit::{
+    Conditions, Cook, Environment, Hindrance, Leaves, Manifest, Obstacle, Output, UnitGraph, obstacles, reuse,
+};
 
 use tempfile::TempDir;
 
@@ -74,7 +76,8 @@ impl Outcome {
 /// Every unit of a graph as if it had been measured.
 fn cooked(mut graph: UnitGraph) -> UnitGraph {
     for unit in &mut graph.units {
-        unit.output = Some(Output { folder: "cooked".to_owned(), cpu_ms: Some(1), bytes: 1, sha256: None });
+        unit.output =
+            Some(Output { folder: "cooked".to_owned(), cpu_ms: Some(1), bytes: 1, sha256: None, watches: Vec::new() });
     }
     graph
 }
@@ -127,7 +130,7 @@ fn hold_folders(target: &Path, (place, layer): (&Path, &Side), (asking, project)
         needed: graph.shareable().into_iter().filter(|shareable| *shareable).count(),
         predicted,
         fresh,
-        obstacles: obstacles(&graph, &surroundings(&opened, &project.options), &manifest),
+        obstacles: obstacles(&Conditions::of(&graph, surroundings(&opened, &project.options)), &manifest.conditions()),
     }
 }
 

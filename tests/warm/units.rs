@@ -53,7 +53,13 @@ pub fn graph(folders: [&str; 2]) -> UnitGraph {
         features: Vec::new(),
         profile: 0,
         dependencies,
-        output: Some(Output { folder: folders[package].to_owned(), cpu_ms: Some(1500), bytes: 10, sha256: None }),
+        output: Some(Output {
+            folder: folders[package].to_owned(),
+            cpu_ms: Some(1500),
+            bytes: 10,
+            sha256: None,
+            watches: Vec::new(),
+        }),
     };
     UnitGraph {
         packages: vec![package("lower"), package("upper")],

@@ -108,6 +108,10 @@ fn files(
     if project.manifest.contains_key("patch") {
         context.ui.remark("the project's [patch] is left out: what it replaces is cooked as it was published");
     }
+    for folder in project.packages_outside() {
+        let folder = folder.display();
+        context.ui.remark(&format!("{folder} lies outside of the workspace: what it alone depends on is left out"));
+    }
     let manifest = project.dependency_set(&format!("{}-deps", args.layer), graph.as_ref());
     let lib = "//! Empty: the dependencies are what this crate is for.\n";
     let mut files = vec![("Cargo.toml", manifest), ("src/lib.rs", lib.to_owned())];

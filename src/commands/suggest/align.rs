@@ -6,9 +6,9 @@ use super::super::error::CommandError;
 use super::super::exit::Exit;
 use super::super::images;
 use super::BuildArgs;
-use super::subject::{self, Subject};
+use super::subject::Subject;
 use crate::cargo::Project;
-use crate::suggest::{Costs, HeldPackages, HeldUnits, Move, Units, moves};
+use crate::suggest::{Costs, HeldPackages, Move, Units, Usable, moves};
 
 /// The crates that are tried at most: each is planned twice by cargo.
 const MOST: usize = 40;
@@ -26,7 +26,7 @@ pub struct Aligned {
 
 /// What is compared with.
 pub struct Layers<'a> {
-    pub units: Vec<&'a HeldUnits<'a>>,
+    pub units: Vec<Usable<'a, 'a>>,
     pub packages: Vec<&'a HeldPackages<'a>>,
     pub costs: &'a Costs<'a>,
 }
@@ -36,7 +36,7 @@ pub struct Layers<'a> {
 /// # Errors
 /// When cargo can't be asked about the copy.
 pub fn align(subject: &Subject, args: &BuildArgs, layers: &Layers<'_>) -> Result<Aligned, CommandError> {
-    let failed = |error| subject::failed(&subject.folder, &error);
+    let failed = |error| CommandError::project(&subject.folder, error);
     let copy = tempfile::Builder::new().prefix("lamina-align-").tempdir();
     let copy = copy.map_err(|error| CommandError::failure("there is no place for a copy of the project", error))?;
     subject.project.skeleton(copy.path()).map_err(failed)?;
@@ -45,7 +45,7 @@ pub fn align(subject: &Subject, args: &BuildArgs, layers: &Layers<'_>) -> Result
     let saving = || {
         let graph = open()?.unit_graph(&args.cargo.options()).map_err(failed)?;
         let units = Units::new(&graph, layers.costs);
-        let saving = units.saving(&layers.units, false);
+        let saving = units.saving(&layers.units);
         Ok::<_, CommandError>((saving.units.iter().filter(|&&there| there).count(), saving.saved_ms))
     };
     let before = saving()?;

@@ -1,17 +1,15 @@
 //! `lamina suggest` for several projects at once.
 
-use std::collections::HashMap;
-
 use super::super::context::Context;
 use super::super::error::CommandError;
 use super::super::exit::Exit;
 use super::offers::Catalog;
-use super::subject::{self, Subject};
+use super::subject::Subject;
 use super::{Args, SuggestFormat, only};
 use crate::report::json;
 use crate::report::suggest::FleetReport;
 use crate::snapshot::Snapshot;
-use crate::suggest::{self, Crew, Holding, Units, leaves_nothing};
+use crate::suggest::{self, Crew, Holding, Packages, Units};
 
 /// Ranks the layers by what they save all projects a day. It takes cargo's plan of each of them.
 pub fn run(context: &Context<'_>, args: &Args, snapshot: &Snapshot) -> Result<Exit, CommandError> {
@@ -23,11 +21,12 @@ pub fn run(context: &Context<'_>, args: &Args, snapshot: &Snapshot) -> Result<Ex
     let mut subjects = Vec::new();
     for folder in &args.project {
         let subject = Subject::open(folder, &args.build)?;
-        let graph = subject.unit_graph(&args.build).map_err(|error| subject::failed(folder, &error))?;
+        let graph = subject.unit_graph(&args.build).map_err(|error| CommandError::project(folder, error))?;
         subjects.push((subject, graph));
     }
     let catalog = Catalog::read(context, &args.registry, snapshot, &only(args, snapshot)?, true)?;
-    let held = catalog.held(None);
+    let packages: Packages<'_> = subjects.iter().flat_map(|(subject, _)| subject.packages()).collect();
+    let held = catalog.held(&packages);
     let costs = held.costs();
     let units: Vec<Units<'_>> = subjects.iter().map(|(_, graph)| Units::new(graph, &costs)).collect();
     let weight = |place: usize| args.weight.get(place).copied().map_or(1, u64::from);
@@ -38,23 +37,21 @@ pub fn run(context: &Context<'_>, args: &Args, snapshot: &Snapshot) -> Result<Ex
         .map(|(place, ((subject, _), units))| Crew { name: &subject.name, weight: weight(place), units })
         .collect();
     let mut layers = Vec::new();
-    let mut barred: HashMap<(usize, usize), bool> = HashMap::new();
+    let mut offers = Vec::new();
     for (project, (subject, graph)) in subjects.iter().enumerate() {
-        let offers = catalog.offers(&held, subject, &args.build, Some(graph), &subject.packages());
-        let cooked = offers.into_iter().filter_map(|offer| match offer.holding {
-            Holding::Units(units) => Some((offer.layer, units, offer.obstacles)),
-            _ => None,
-        });
-        for (place, (layer, units, obstacles)) in cooked.enumerate() {
-            barred.insert((project, place), leaves_nothing(&obstacles));
-            if project == 0 {
-                layers.push((layer, units));
+        let all = catalog.offers(&held, subject, &args.build, Some(graph));
+        let mut cooked = Vec::new();
+        for offer in all {
+            if let Holding::Units(units) = offer.holding {
+                layers.extend((project == 0).then_some((offer.layer, units)));
+                cooked.push(offer);
             }
         }
+        offers.push(cooked);
     }
-    let may = |project: usize, layer: usize| barred.get(&(project, layer)) != Some(&true);
-    let advice = suggest::fleet(&crew, &layers, may);
-    let proposals = args.propose.then(|| suggest::propose(&crew, &layers, may));
+    let usable = |project: usize, layer: usize| offers[project][layer].usable();
+    let advice = suggest::fleet(&crew, &layers, usable);
+    let proposals = args.propose.then(|| suggest::propose(&crew, &layers, usable));
     let projects: Vec<(&str, u64)> = crew.iter().map(|project| (project.name, project.weight)).collect();
     let report = FleetReport {
         projects: &projects,
@@ -69,6 +66,7 @@ pub fn run(context: &Context<'_>, args: &Args, snapshot: &Snapshot) -> Result<Ex
         SuggestFormat::Markdown => format!("```\n{}```\n", report.text()),
     })?;
     catalog.remarks().iter().for_each(|remark| context.ui.remark(remark));
+    subjects.iter().flat_map(|(subject, _)| subject.outside()).for_each(|remark| context.ui.remark(&remark));
     let saves = advice.layers.iter().any(|layer| layer.saved_ms >= report.least_ms.max(1));
     let proposes = proposals.is_some_and(|proposals| !proposals.is_empty());
     Ok(if saves || proposes { Exit::Success } else { Exit::Nothing })

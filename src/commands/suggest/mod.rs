@@ -24,7 +24,7 @@ use crate::model::LayerName;
 use crate::report::json;
 use crate::report::suggest::{AlignReport, SuggestReport};
 use crate::snapshot::Snapshot;
-use crate::suggest::{self, Advice, Holding, Stack, Units, Wanted};
+use crate::suggest::{self, Advice, HeldPackages, LibraryAdvice, Stack, ToolAdvice, Units, Usable, Wanted};
 use crate::unit::UnitGraph;
 
 /// Say which layers save a project most, as cargo would reuse them
@@ -167,46 +167,68 @@ pub fn run(context: &Context<'_>, args: &Args) -> Result<Exit, CommandError> {
         true => verify::is_whole(&subject).and_then(|()| args.engine.open(context)).map(Some)?,
         false => None,
     };
-    // cargo plans while manifests are read.
-    let (graph, catalog) = thread::scope(|scope| {
+    // cargo plans while manifests are read and looked into.
+    thread::scope(|scope| {
         let planning = (!args.lock_only).then(|| scope.spawn(|| subject.unit_graph(&args.build)));
-        let catalog = Catalog::read(context, &args.registry, &snapshot, &only, !args.lock_only);
+        let catalog = Catalog::read(context, &args.registry, &snapshot, &only, !args.lock_only)?;
+        let packages = subject.packages();
+        let held = catalog.held(&packages);
+        let costs = held.costs();
         let graph = planning.map(|planning| planning.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
-        (graph, catalog)
-    });
-    let catalog = catalog?;
-    let graph = planned(context, &subject, &args.build, graph)?;
-    let packages = subject.packages();
-    let names = packages.iter().map(|(name, _)| *name).collect();
-    let held = catalog.held(graph.is_none().then_some(&names));
-    let costs = held.costs();
-    let units = graph.as_ref().map(|graph| Units::new(graph, &costs));
-    let offers = catalog.offers(&held, &subject, &args.build, graph.as_ref(), &packages);
-    let wanted = units.as_ref().map_or(Wanted::Packages(&packages), Wanted::Units);
-    let cores = args.cores.map_or_else(|| thread::available_parallelism().map_or(1, usize::from), usize::from);
-    let advice = Advice::of(wanted, offers, &costs, &packages, cores);
-    if args.align {
-        return aligned(context, args, &subject, &advice, &costs);
-    }
-    let provisions = catalog.provisions();
-    let tools = suggest::providers(&suggest::tools(&subject.traits, &packages), &provisions);
-    let natives = suggest::natives(&subject.libraries(), &provisions);
-    let stack = suggest::stack(&advice, &tools, &natives, &provisions);
-    if let Some(engine) = engine {
+        let graph = planned(context, &subject, &args.build, graph)?;
+        let units = graph.as_ref().map(|graph| Units::new(graph, &costs));
+        let offers = catalog.offers(&held, &subject, &args.build, graph.as_ref());
+        let wanted = units.as_ref().map_or(Wanted::Packages(&packages), Wanted::Units);
+        let advice = Advice::of(wanted, offers, &costs, &packages, cores(args));
+        if args.align {
+            return aligned(context, args, &subject, &advice, &costs);
+        }
+        let Some(engine) = engine else { return answered(context, args, &subject, &catalog, &advice) };
         // What saves nothing is put to cargo as well, where it was asked for.
-        let Some(stack) = stack.filter(|_| !advice.set.is_empty()).or_else(|| Stack::of(&only)) else {
+        let stack = besides(&subject, &catalog, &advice).stack.filter(|_| !advice.set.is_empty());
+        let Some(stack) = stack.or_else(|| Stack::of(&only)) else {
             context.ui.remark("nothing is predicted to be reused; --layer LAYER names one to ask cargo about");
             return Ok(Exit::Nothing);
         };
-        return verify::run(context, args, &*engine, &subject, (&catalog, &held, &costs), &stack);
-    }
+        verify::run(context, args, &*engine, &subject, (&catalog, &held, &costs), &stack)
+    })
+}
+
+fn cores(args: &Args) -> usize {
+    args.cores.map_or_else(|| thread::available_parallelism().map_or(1, usize::from), usize::from)
+}
+
+/// What a project needs besides crates, and the layers that it is built in for all of that.
+struct Besides<'a> {
+    tools: Vec<ToolAdvice<'a>>,
+    natives: Vec<LibraryAdvice<'a>>,
+    stack: Option<Stack<'a>>,
+}
+
+fn besides<'a>(subject: &Subject, catalog: &'a Catalog<'_>, advice: &Advice<'a>) -> Besides<'a> {
+    let provisions = catalog.provisions();
+    let tools = suggest::providers(&suggest::tools(&subject.traits, &subject.packages()), &provisions);
+    let natives = suggest::natives(&subject.libraries(), &provisions);
+    let stack = suggest::stack(advice, &tools, &natives, &provisions);
+    Besides { tools, natives, stack }
+}
+
+/// Says what is advised.
+fn answered(
+    context: &Context<'_>,
+    args: &Args,
+    subject: &Subject,
+    catalog: &Catalog<'_>,
+    advice: &Advice<'_>,
+) -> Result<Exit, CommandError> {
+    let Besides { tools, natives, stack } = besides(subject, catalog, advice);
     let report = SuggestReport {
         project: &subject.name,
         folder: subject.folder.display().to_string(),
         profile: &args.build.cargo.profile,
         target: args.build.cargo.target.as_deref(),
-        cores,
-        advice: &advice,
+        cores: cores(args),
+        advice,
         least_ms: args.min_saving.of(advice.total_ms),
         tools: &tools,
         natives: &natives,
@@ -233,6 +255,7 @@ pub fn run(context: &Context<'_>, args: &Args) -> Result<Exit, CommandError> {
         SuggestFormat::Names => report.names(),
     })?;
     catalog.remarks().iter().for_each(|remark| context.ui.remark(remark));
+    subject.outside().filter(|_| !args.lock_only).for_each(|remark| context.ui.remark(&remark));
     let suggests = advice.suggests(report.least_ms, &tools, &natives);
     Ok(if suggests { Exit::Success } else { Exit::Nothing })
 }
@@ -267,17 +290,13 @@ fn aligned(
         false => set,
     };
     let ranked = || towards.iter().map(|&place| &advice.layers[place]);
-    let units: Vec<_> = ranked()
-        .filter_map(|ranked| match ranked.offer.holding {
-            Holding::Units(units) => Some(units),
-            _ => None,
-        })
-        .collect();
+    let units: Vec<Usable<'_, '_>> = ranked().filter_map(|ranked| ranked.offer.usable()).collect();
     if units.is_empty() {
         context.ui.answer("nothing to align\n")?;
         return Ok(Exit::Nothing);
     }
-    let packages: Vec<_> = units.iter().map(|units| suggest::packages(units.manifest())).collect();
+    let packages: Vec<HeldPackages<'_>> =
+        units.iter().map(|units| units.held.manifest().packages().into_iter().collect()).collect();
     let layers = align::Layers { packages: packages.iter().collect(), units, costs };
     let found = align::align(subject, &args.build, &layers)?;
     let written = args.write && !found.moves.is_empty();
@@ -317,7 +336,7 @@ fn planned(
             Some(error)
         }
         Some(Err(error)) => {
-            let error = subject::failed(&subject.folder, &error);
+            let error = CommandError::project(&subject.folder, error);
             return Err(error.hint("--lock-only does without cargo: it compares names and versions alone"));
         }
         None => None,

@@ -1,28 +1,24 @@
 //! What the layers of a catalog have to offer: their manifests, or the locks of those that were not cooked yet.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use futures_util::future::join_all;
+use rayon::prelude::*;
 
-use super::super::context::{Context, Registries, cache_folder};
+use super::super::context::{Context, Registries};
 use super::super::error::CommandError;
 use super::super::exit::Exit;
 use super::super::images::RegistryArgs;
 use super::BuildArgs;
-use super::subject::{Subject, root_alone};
+use super::subject::Subject;
+use crate::cargo::Targets;
 use crate::cooked::{self, Found, Missing, Store};
-use crate::model::{Base, Digest, Layer, LayerName};
-use crate::registry::{Content, Registry, parse_content};
+use crate::model::{Base, Layer, LayerName};
+use crate::registry::{self, Registry};
 use crate::report::suggest::{Snippet, Source};
 use crate::snapshot::Snapshot;
-use crate::suggest::{
-    Costs, HeldPackages, HeldUnits, Holding, Image, Offer, Packages, Provision, Stack, at_most, packages,
-};
-use crate::unit::{Manifest, UnitGraph, obstacles};
-
-/// Of how many layers obstacles are looked for where only locks are compared: of those that hold most.
-const LOOKED_AT: usize = 3;
+use crate::suggest::{Costs, HeldPackages, HeldUnits, Holding, Image, Offer, Packages, Provision, Stack};
+use crate::unit::{Conditions, Environment, Manifest, Obstacle, UnitGraph, obstacles};
 
 /// The layers of a catalog, with what is known of their images.
 pub struct Catalog<'s> {
@@ -39,7 +35,6 @@ struct Known<'s> {
     found: Result<Found, Missing>,
     /// Where cargo's plan is compared.
     manifest: Option<Arc<Manifest>>,
-    bytes: Option<u64>,
     /// The lock of one that was not cooked yet: name and version.
     lock: Vec<(String, String)>,
 }
@@ -74,53 +69,37 @@ impl<'s> Catalog<'s> {
         let layers = considered(snapshot, only);
         let layers: Vec<&Layer> = layers.filter(|layer| layer.cooked.is_some()).collect();
         let names: Vec<&LayerName> = layers.iter().map(|layer| &layer.name).collect();
-        let mut store = cache_folder().map_or_else(Store::in_memory, |cache| Store::open(&cache));
-        let (answers, sizes) = context.ask(args, snapshot, async |registry| {
-            let answers: Vec<(_, Option<Arc<Manifest>>)> = if with_units {
-                let answers = cooked::manifests(Some(registry), &mut store, snapshot, &names).await;
-                let split = |answer: Result<(Found, Arc<Manifest>), Missing>| match answer {
-                    Ok((found, manifest)) => (Ok(found), Some(manifest)),
-                    Err(missing) => (Err(missing), None),
-                };
-                answers.into_iter().map(split).collect()
-            } else {
-                let answers = cooked::summaries(Some(registry), &mut store, snapshot, &names).await;
-                answers.into_iter().map(|answer| (answer, None)).collect()
-            };
-            let found = answers.iter().filter_map(|(found, _)| found.as_ref().ok());
-            let sizes = sizes(registry, &found.collect::<Vec<_>>()).await;
-            (answers, sizes)
-        })?;
+        let mut store = context.unit_store();
+        // Nobody is asked, and no connection prepared, where all is known.
+        let mut answers = registry::block_on(ask(None::<&Registries>, &mut store, snapshot, &names, with_units))?;
+        let is_open = |(found, _): &(Result<Found, Missing>, _)| match found {
+            Ok(found) => !found.current || store.pull_bytes(&found.digest).is_none(),
+            Err(missing) => matches!(missing, Missing::Offline),
+        };
+        if answers.iter().any(is_open) {
+            answers = context.ask(args, snapshot, async |registry| {
+                let answers = ask(Some(registry), &mut store, snapshot, &names, with_units).await;
+                let found = answers.iter().filter_map(|(found, _)| found.as_ref().ok());
+                cooked::sizes(registry, &mut store, &found.collect::<Vec<_>>()).await;
+                answers
+            })?;
+        }
         let known = |(layer, (found, manifest)): (&'s Layer, (Result<Found, Missing>, _))| {
-            let bytes = found.as_ref().ok().and_then(|found| sizes.get(&found.digest).copied());
             let lock = if found.is_err() { lock(snapshot, layer) } else { Vec::new() };
-            Known { layer, found, manifest, bytes, lock }
+            Known { layer, found, manifest, lock }
         };
         let layers = layers.into_iter().zip(answers).map(known).collect();
         Ok(Self { snapshot, store, layers, only: only.to_vec() })
     }
 
-    /// What the layers hold; where a project's names are given, as far as these go: with a thousand layers, most of it is
-    /// of no concern.
-    pub fn held(&self, names: Option<&HashSet<&str>>) -> Held<'_> {
-        let units = self.layers.iter().map(|known| known.manifest.as_deref().map(HeldUnits::of)).collect();
-        let packages = self.layers.iter().map(|known| self.packages(known, names)).collect();
+    /// What the layers hold; of packages, those with the names of a project's: with a thousand layers, most are of no
+    /// concern.
+    pub fn held(&self, wanted: &Packages<'_>) -> Held<'_> {
+        let among = self.store.among(&wanted.iter().map(|(name, _)| *name).collect());
+        let units = self.layers.par_iter().map(|known| known.manifest.as_deref().map(HeldUnits::of)).collect();
+        let summaries = self.layers.iter().map(|known| self.store.summary(&known.found.as_ref().ok()?.digest));
+        let packages = summaries.map(|summary| Some(summary?.packages(&among).collect())).collect();
         Held { units, packages }
-    }
-
-    fn packages<'a>(&'a self, known: &'a Known<'_>, names: Option<&HashSet<&str>>) -> Option<HeldPackages<'a>> {
-        if let Some(manifest) = &known.manifest {
-            return Some(packages(manifest));
-        }
-        let summary = self.store.summary(&known.found.as_ref().ok()?.digest)?;
-        let cooks = summary.cooks().map(|cook| {
-            let packages = cook
-                .packages()
-                .filter(|package| package.source.is_some() && names.is_none_or(|names| names.contains(package.name)));
-            let packages = packages.map(|package| ((package.name, package.version), package.cpu_ms));
-            ((cook.profile(), cook.settings()), packages)
-        });
-        Some(at_most(cooks))
     }
 
     /// The layers as they may be suggested to a project.
@@ -130,88 +109,58 @@ impl<'s> Catalog<'s> {
         subject: &'a Subject,
         args: &BuildArgs,
         graph: Option<&UnitGraph>,
-        wanted: &Packages<'_>,
     ) -> Vec<Offer<'a>> {
-        let obstacles = self.obstacles(held, subject, args, graph, wanted);
+        let conditions = self.conditions();
+        // Without a compiler the files alone say what there is to say.
+        let here = args.here.then(|| {
+            let layers = conditions.iter().flatten();
+            let watched = layers.flat_map(|layer| layer.environment.variables.keys().map(String::as_str));
+            subject.environment(args, watched).ok()
+        });
+        let mut targets = Targets::new(graph.is_some());
+        let mut seen: BTreeMap<&Conditions, (Vec<Obstacle>, Vec<&str>)> = BTreeMap::new();
+        let mut between = |layer: &'a Conditions| {
+            let compared = || {
+                let environment = match &here {
+                    Some(Some(here)) => here.clone(),
+                    // What is not known of this machine is in the way of nothing.
+                    Some(None) => layer.environment.clone(),
+                    None => subject.inside(args, &layer.environment, &mut targets),
+                };
+                let project = wanted(graph, environment, args);
+                (obstacles(&project, layer), project.differing(&layer.environment).collect())
+            };
+            seen.entry(layer).or_insert_with(compared).clone()
+        };
         let offer = |(place, known): (usize, &'a Known<'s>)| {
             let lock = || known.lock.iter().map(|(name, version)| (name.as_str(), version.as_str())).collect();
             let holding = match (&held.units[place], &held.packages[place]) {
-                (Some(units), _) => Holding::Units(units),
-                (None, Some(packages)) => Holding::Packages(packages),
+                (Some(units), _) if graph.is_some() => Holding::Units(units),
+                (_, Some(packages)) => Holding::Packages(packages),
+                (Some(units), None) => Holding::Units(units),
                 (None, None) => Holding::Lock(lock()),
             };
             let image = known.found.as_ref().ok().map(|found| Image {
                 name: format!("{}/{}", found.image.registry(), found.image.repository()),
                 digest: found.digest.clone(),
-                bytes: known.bytes,
+                bytes: self.store.pull_bytes(&found.digest),
             });
-            let obstacles = obstacles.get(&place).cloned().unwrap_or_default();
-            Offer { layer: &known.layer.name, class: known.layer.class, holding, image, obstacles }
+            // Of a layer without anything of the project's nothing is said.
+            let of_interest = match &holding {
+                Holding::Packages(packages) => !packages.is_empty(),
+                _ => true,
+            };
+            let (obstacles, differing) =
+                conditions[place].filter(|_| of_interest).map(&mut between).unwrap_or_default();
+            Offer { layer: &known.layer.name, class: known.layer.class, holding, image, obstacles, differing }
         };
         self.layers.iter().enumerate().map(offer).collect()
     }
 
-    /// What lies between the project and the layers, by their places.
-    fn obstacles(
-        &self,
-        held: &Held<'_>,
-        subject: &Subject,
-        args: &BuildArgs,
-        graph: Option<&UnitGraph>,
-        wanted: &Packages<'_>,
-    ) -> HashMap<usize, Vec<crate::unit::Obstacle>> {
-        let manifests: Vec<(usize, Arc<Manifest>)> = match graph {
-            Some(_) => {
-                let manifests = self.layers.iter().map(|known| known.manifest.clone()).enumerate();
-                manifests.filter_map(|(place, manifest)| Some((place, manifest?))).collect()
-            }
-            None => {
-                let shared =
-                    |held: &HeldPackages<'_>| wanted.iter().filter_map(|package| held.get(package)).sum::<u64>();
-                let places = held.packages.iter().enumerate();
-                let mut places: Vec<(u64, usize)> =
-                    places.filter_map(|(place, held)| Some((shared(held.as_ref()?), place))).collect();
-                places.sort_by_key(|&(shared, place)| (std::cmp::Reverse(shared), place));
-                let best = places.into_iter().take(LOOKED_AT).filter(|(shared, _)| *shared > 0);
-                best.filter_map(|(_, place)| Some((place, self.manifest(place)?))).collect()
-            }
-        };
-        let watched: BTreeSet<&str> = manifests
-            .iter()
-            .flat_map(|(_, manifest)| manifest.environment.variables.keys().map(String::as_str))
-            .collect();
-        // Without a compiler the files alone say what there is to say.
-        let here = match graph.is_some() || args.here {
-            true => subject.environment(args, watched.iter().copied()).ok(),
-            false => None,
-        };
-        let of = |(place, manifest): (usize, Arc<Manifest>)| {
-            let environment = match &here {
-                Some(here) if args.here => here.clone(),
-                here => subject.inside(here.as_ref(), &manifest.environment),
-            };
-            let found = match graph {
-                Some(graph) => obstacles(graph, &environment, &manifest),
-                None => {
-                    // By the lock alone nothing is known of profiles.
-                    let cooked = manifest.cooks.first().map(|cook| &cook.graph);
-                    let root = cooked.and_then(|graph| Some(&graph.units[*graph.roots.first()?]));
-                    let profile = cooked.zip(root).map(|(graph, root)| graph.profile(root).clone());
-                    let platform = args.cargo.target.clone().or_else(|| root.and_then(|root| root.platform.clone()));
-                    profile
-                        .map(|profile| obstacles(&root_alone(profile, platform), &environment, &manifest))
-                        .unwrap_or_default()
-                }
-            };
-            (place, found)
-        };
-        manifests.into_iter().map(of).collect()
-    }
-
-    /// The manifest of a layer.
-    pub fn manifest(&self, place: usize) -> Option<Arc<Manifest>> {
-        let known = &self.layers[place];
-        known.manifest.clone().or_else(|| self.store.manifest(&known.found.as_ref().ok()?.digest))
+    /// What a project has to agree with, layer by layer.
+    fn conditions(&self) -> Vec<Option<&Conditions>> {
+        let of = |known: &Known<'s>| self.store.summary(&known.found.as_ref().ok()?.digest)?.conditions();
+        self.layers.iter().map(of).collect()
     }
 
     /// What all layers provide besides crates.
@@ -370,28 +319,34 @@ fn lock(snapshot: &Snapshot, layer: &Layer) -> Vec<(String, String)> {
     packages.map(|package| (package.name.to_string(), package.version.to_string())).collect()
 }
 
-/// The bytes of the compressed layers of images, as far as registries say.
-async fn sizes(registry: &Registries, found: &[&Found]) -> HashMap<Digest, u64> {
-    let size = async |found: &Found| {
-        let mut raw = registry.raw(&found.image, Some(&found.digest)).await.ok()?;
-        if let Ok(Content::Index { platforms }) = parse_content(&raw.bytes) {
-            // Of the platforms, that of this machine, or else any: they hold the same.
-            let arch = match std::env::consts::ARCH {
-                "x86_64" => "amd64",
-                "aarch64" => "arm64",
-                other => other,
-            };
-            let here = platforms.iter().find(|(platform, _)| platform.to_string().contains(arch));
-            let (_, digest) = here.or_else(|| platforms.first_key_value())?;
-            raw = registry.raw(&found.image, Some(digest)).await.ok()?;
-        }
-        match parse_content(&raw.bytes) {
-            Ok(Content::Manifest { layers, .. }) => {
-                let bytes = layers.iter().fold(0, |sum: u64, layer| sum.saturating_add(layer.size));
-                Some((found.digest.clone(), bytes))
-            }
-            _ => None,
-        }
+/// What is known, and what registries say where there are any.
+async fn ask<R: Registry>(
+    registry: Option<&R>,
+    store: &mut Store,
+    snapshot: &Snapshot,
+    names: &[&LayerName],
+    with_units: bool,
+) -> Vec<(Result<Found, Missing>, Option<Arc<Manifest>>)> {
+    if !with_units {
+        let answers = cooked::summaries(registry, store, snapshot, names).await;
+        return answers.into_iter().map(|answer| (answer, None)).collect();
+    }
+    let answers = cooked::manifests(registry, store, snapshot, names).await;
+    let split = |answer: Result<(Found, Arc<Manifest>), Missing>| match answer {
+        Ok((found, manifest)) => (Ok(found), Some(manifest)),
+        Err(missing) => (Err(missing), None),
     };
-    join_all(found.iter().map(|found| size(found))).await.into_iter().flatten().collect()
+    answers.into_iter().map(split).collect()
+}
+
+/// What holds for all units of a project. By the lock alone nothing is known of profiles, and of the target what was
+/// named.
+fn wanted(graph: Option<&UnitGraph>, environment: Environment, args: &BuildArgs) -> Conditions {
+    match graph {
+        Some(graph) => Conditions::of(graph, environment),
+        None => {
+            let platforms = args.cargo.target.iter().map(|target| Some(target.clone())).collect();
+            Conditions { environment, platforms, ..Conditions::default() }
+        }
+    }
 }

@@ -6,11 +6,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::super::error::CommandError;
-use super::super::exit::Exit;
 use super::BuildArgs;
-use crate::cargo::{Project, ProjectError};
+use crate::cargo::{Project, ProjectError, Targets};
 use crate::suggest::{EXTENSIONS, LibraryNeed, Packages, Traits, libraries};
-use crate::unit::{Environment, Profile, Unit, UnitGraph};
+use crate::unit::{Environment, UnitGraph};
 
 /// The entries of a project that are looked at for files of a sort, at most; and how deep folders may lie.
 const MOST_ENTRIES: usize = 100_000;
@@ -28,24 +27,29 @@ pub struct Subject {
     packages: BTreeSet<(String, String)>,
     /// What it shows of itself besides.
     pub traits: Traits,
+    /// What cargo plans by here, and would not in a container: files, each with a key.
+    outside: Vec<(PathBuf, &'static str)>,
 }
 
 impl Subject {
-    /// Opens a project. Outside of `here`, what this machine's environment says of flags and profiles does not count:
-    /// it is not there in a container.
+    /// Opens a project. Outside of `here`, what this machine's environment and files above the workspace say of flags and
+    /// profiles does not count: it is not there in a container.
     ///
     /// # Errors
     /// When it is none, or can't be read.
     pub fn open(folder: &Path, args: &BuildArgs) -> Result<Self, CommandError> {
+        let failed = |error| CommandError::project(folder, error);
         let variables = std::env::vars_os().filter(|(name, _)| args.here || reaches_containers(name));
-        let project = Project::open_in(folder, variables.collect()).map_err(|error| failed(folder, &error))?;
+        let project = Project::open_in(folder, variables.collect()).map_err(failed)?;
+        let outside = if args.here { Vec::new() } else { project.outside() };
+        let project = if args.here { project } else { project.contained().map_err(failed)? };
         let of_lock = project.lock.packages.iter().filter(|package| package.source.is_some());
         let packages = of_lock.map(|package| (package.name.to_string(), package.version.to_string())).collect();
         let own = project.members.iter().find(|member| member.folder == project.root);
         let name = own.map(|member| member.name.clone());
         let name = name.or_else(|| Some(project.root.file_name()?.to_string_lossy().into_owned()));
         let traits = traits(&project, args.cargo.target.as_deref());
-        Ok(Self { folder: folder.to_owned(), name: name.unwrap_or_default(), packages, traits, project })
+        Ok(Self { folder: folder.to_owned(), name: name.unwrap_or_default(), packages, traits, project, outside })
     }
 
     /// The packages of its lock that others can have compiled.
@@ -90,29 +94,18 @@ impl Subject {
         self.project.environment(args.cargo.target.as_deref(), watched)
     }
 
-    /// The environment of a build in a container of a layer: the layer's, with what the project's own files say. `here`
-    /// is what was found out on this machine, where that could be.
-    pub fn inside(&self, here: Option<&Environment>, layer: &Environment) -> Environment {
-        let mut inside = layer.clone();
-        let config = &self.project.config;
-        inside.rustflags = match here {
-            Some(here) => here.rustflags.clone(),
-            None => config.words(&["build", "rustflags"]).unwrap_or_default(),
+    /// The environment of a build in a container of a layer.
+    pub fn inside(&self, args: &BuildArgs, layer: &Environment, targets: &mut Targets) -> Environment {
+        self.project.inside(layer, args.cargo.target.as_deref(), targets)
+    }
+
+    /// What is said of configuration that cargo planned by and that no container has.
+    pub fn outside(&self) -> impl Iterator<Item = String> {
+        let remark = |(file, key): &(PathBuf, &str)| {
+            let file = file.display();
+            format!("{file} sets `{key}`: cargo plans by it on this machine, and would not in a container of a layer")
         };
-        inside.config = here.map(|here| here.config.clone()).unwrap_or_default();
-        if let Some(channel) = self.project.toolchain.as_ref().and_then(|toolchain| toolchain.channel.as_deref()) {
-            inside.rustc = pinned(&layer.rustc, channel);
-        }
-        for (name, value) in &mut inside.variables {
-            let Some(entry) = config.value(&["env", name]) else { continue };
-            let force = entry.get("force").and_then(toml::Value::as_bool).unwrap_or(false);
-            let configured = entry.as_str().or_else(|| entry.get("value")?.as_str());
-            // cargo sets what the environment does not, or what it is forced to.
-            if let Some(configured) = configured.filter(|_| force || value.is_none()) {
-                *value = Some(crate::cargo::recorded(name, configured));
-            }
-        }
-        inside
+        self.outside.iter().map(remark)
     }
 
     /// What is said where the lock alone was read: that settings of the project may make reuse impossible.
@@ -129,54 +122,12 @@ impl Subject {
     }
 }
 
-/// Why there is nothing to suggest to a folder.
-pub fn failed(folder: &Path, error: &ProjectError) -> CommandError {
-    let exit = match error {
-        ProjectError::NoManifest(_) => Exit::Usage,
-        _ => Exit::Failure,
-    };
-    let message = format!("the project {} can't be read: {error}", folder.display());
-    match error {
-        ProjectError::NoManifest(_) => {
-            CommandError::new(exit, message).hint("--project DIR names a folder with a Cargo.toml")
-        }
-        _ => CommandError::new(exit, message),
-    }
-}
-
-/// A graph of nothing but a root with this profile, for comparisons of all else.
-pub fn root_alone(profile: Profile, platform: Option<String>) -> UnitGraph {
-    let package = crate::unit::Package { name: "root".to_owned(), version: "0.0.0".to_owned(), source: None };
-    let root = Unit {
-        package: 0,
-        kind: crate::unit::Kind::Bin,
-        target: "root".to_owned(),
-        crate_types: vec!["bin".to_owned()],
-        platform,
-        features: Vec::new(),
-        profile: 0,
-        dependencies: Vec::new(),
-        output: None,
-    };
-    UnitGraph { packages: vec![package], profiles: vec![profile], units: vec![root], roots: vec![0] }
-}
-
 /// Whether a variable of this machine has its like in a container: not what flags, profiles and targets are set by.
 fn reaches_containers(name: &OsString) -> bool {
     let name = name.to_string_lossy();
     let flags = ["RUSTFLAGS", "CARGO_ENCODED_RUSTFLAGS", "RUSTC", "RUSTC_WRAPPER", "RUSTC_WORKSPACE_WRAPPER"];
     let starts = ["CARGO_BUILD_", "CARGO_PROFILE_", "CARGO_TARGET_", "CARGO_ENCODED_"];
     !flags.contains(&&*name) && !starts.iter().any(|start| name.starts_with(start))
-}
-
-/// `rustc -vV` in a layer's container, where the project asks rustup for a channel.
-fn pinned(layer: &str, channel: &str) -> String {
-    let release = layer.lines().find_map(|line| line.strip_prefix("release: ")).unwrap_or_default();
-    // `1.97` is the newest of its patches, and `stable` whatever is newest: as far as is known here, the layer's.
-    let is_layers = channel == release
-        || channel == "stable"
-        || release.strip_prefix(channel).is_some_and(|rest| rest.starts_with('.'));
-    if is_layers { layer.to_owned() } else { layer.replace(release, channel) }
 }
 
 fn traits(project: &Project, target: Option<&str>) -> Traits {

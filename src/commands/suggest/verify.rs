@@ -8,7 +8,7 @@ use super::super::context::Context;
 use super::super::error::CommandError;
 use super::super::exit::Exit;
 use super::offers::{Catalog, Held};
-use super::subject::{self, Subject};
+use super::subject::Subject;
 use super::{Args, SuggestFormat};
 use crate::cargo::{Elsewhere, Verdict};
 use crate::engine::{Engine, Output, Progress, Solve, SolveError};
@@ -45,7 +45,7 @@ pub fn run(
     let graph = &asked.graph;
     let packages = subject.packages();
     let units = Units::new(graph, costs);
-    let offers = catalog.offers(held, subject, &args.build, Some(graph), &packages);
+    let offers = catalog.offers(held, subject, &args.build, Some(graph));
     let advice = Advice::of(Wanted::Units(&units), offers, costs, &packages, 1);
     let predicted = advice.predicted(&units, &layers);
     let verdicts = asked.oracle.by_unit(graph).ok_or_else(|| {
@@ -76,10 +76,11 @@ pub fn run(
 /// # Errors
 /// When it needs packages that lie elsewhere.
 pub fn is_whole(subject: &Subject) -> Result<(), CommandError> {
-    let outside = subject.project.outside();
+    let outside = subject.project.packages_outside();
     if outside.is_empty() {
         return Ok(());
     }
+    let outside: Vec<String> = outside.iter().map(|folder| folder.display().to_string()).collect();
     let message = format!("{} can't go into a container alone: it needs {}", subject.name, outside.join(", "));
     Err(CommandError::new(Exit::Failure, message).hint("packages in folders outside of the workspace are not copied"))
 }
@@ -99,7 +100,7 @@ fn ask(
     let no_place = |error: std::io::Error| CommandError::failure("there is no place for a copy of the project", error);
     let folder = tempfile::Builder::new().prefix("lamina-verify-").tempdir().map_err(no_place)?;
     let [skeleton, question, answer] = ["project", "question", "answer"].map(|name| folder.path().join(name));
-    let failed = |error| subject::failed(&subject.folder, &error);
+    let failed = |error| CommandError::project(&subject.folder, error);
     Elsewhere::question(&subject.project, &args.build.cargo.options(), &skeleton, &question).map_err(failed)?;
     // Names of no layer.
     let mut run =

@@ -88,17 +88,16 @@ pub fn run(context: &Context<'_>, args: &Args) -> Result<Exit, CommandError> {
 
 /// The project that the command line names.
 fn open(args: &Args) -> Result<Project, CommandError> {
-    let folder = args.project.as_deref().unwrap_or(Path::new("."));
-    Project::open(folder).map_err(failed)
+    Project::open(folder(args)).map_err(|error| failed(args, error))
+}
+
+fn folder(args: &Args) -> &Path {
+    args.project.as_deref().unwrap_or(Path::new("."))
 }
 
 /// A project that can't be read, or that cargo says nothing about.
-fn failed(error: ProjectError) -> CommandError {
-    let exit = match &error {
-        ProjectError::NoManifest(_) => Exit::Usage,
-        _ => Exit::Failure,
-    };
-    CommandError::new(exit, error.to_string())
+fn failed(args: &Args, error: ProjectError) -> CommandError {
+    CommandError::project(folder(args), error)
 }
 
 /// The folder that cargo compiles into: as it finds it itself, but for what a variable in it would stand for.

@@ -17,7 +17,7 @@ use crate::registry::RegistryError;
 use crate::report::json;
 use crate::report::warm::{self as report, Source};
 use crate::snapshot::Snapshot;
-use crate::unit::{Environment, Key, Manifest, UnitGraph, obstacles};
+use crate::unit::{Conditions, Environment, Key, Manifest, UnitGraph, obstacles};
 use crate::warm::{Artifact, Offer, Target, Wanted, area, nothing, of_layer, of_project, pull, rank, read};
 
 pub fn run(context: &Context<'_>, args: &Args) -> Result<Exit, CommandError> {
@@ -25,10 +25,10 @@ pub fn run(context: &Context<'_>, args: &Args) -> Result<Exit, CommandError> {
     let project = open(args)?;
     let folder = target_dir(args, &project)?;
     let options = args.build.options();
-    let graph = project.unit_graph(&options).map_err(failed)?;
+    let graph = project.unit_graph(&options).map_err(|error| failed(args, error))?;
     let keys = graph.keys();
     let wanted = Wanted { graph: &graph, keys: &keys };
-    let environment = project.environment(options.target.as_deref(), []).map_err(failed)?;
+    let environment = project.environment(options.target.as_deref(), []).map_err(|error| failed(args, error))?;
     let own = own(&snapshot)?;
     let itself = of_project(&own, &name(args, &project), &environment, &options.arguments()).map_err(unnamed)?;
     let mut store = cache_folder().map_or_else(Store::in_memory, |folder| Store::open(&folder));
@@ -36,8 +36,9 @@ pub fn run(context: &Context<'_>, args: &Args) -> Result<Exit, CommandError> {
         let (mut found, mut sources, mut errors) = (Vec::new(), Vec::new(), Vec::new());
         let asked = Asked { registry, snapshot: &snapshot, own: &own, itself: &itself };
         asked.offered(wanted, &mut store, &mut found, &mut sources, &mut errors).await?;
-        let environment = full_environment(&project, options.target.as_deref(), &found)?;
-        let mut offers: Vec<Offer> = found.into_iter().map(|artifact| offer(&graph, &environment, artifact)).collect();
+        let environment = full_environment(args, &project, &found)?;
+        let conditions = Conditions::of(&graph, environment);
+        let mut offers: Vec<Offer> = found.into_iter().map(|artifact| offer(&conditions, artifact)).collect();
         rank(wanted, &mut offers);
         if offers.iter().all(|offer| offer.artifact.entries.is_empty()) {
             return Ok((nothing(wanted, &offers), sources, offers, errors));
@@ -47,7 +48,7 @@ pub fn run(context: &Context<'_>, args: &Args) -> Result<Exit, CommandError> {
             context.ui.remark(&format!("waiting for {}: cargo or another lamina is at work", lock.display()));
         });
         let target = target.map_err(|error| CommandError::failure("the target folder can't be used", error))?;
-        let variable = |name: &str| environment.variables.get(name).cloned().flatten();
+        let variable = |name: &str| conditions.environment.variables.get(name).cloned().flatten();
         let warmed = pull(registry, wanted, &offers, &target, &variable, args.jobs.into()).await;
         Ok::<_, CommandError>((warmed, sources, offers, errors))
     })??;
@@ -142,19 +143,20 @@ fn without_units(at: ImageRef, manifest: Arc<Manifest>) -> Artifact {
     Artifact { at, manifest, entries: BTreeMap::new() }
 }
 
-fn offer(graph: &UnitGraph, environment: &Environment, artifact: Artifact) -> Offer {
-    let obstacles = obstacles(graph, environment, &artifact.manifest);
+fn offer(project: &Conditions, artifact: Artifact) -> Offer {
+    let obstacles = obstacles(project, &artifact.manifest.conditions());
     Offer { artifact, obstacles }
 }
 
 /// The environment of a build here, with all variables that any unit watches.
-fn full_environment(project: &Project, target: Option<&str>, found: &[Artifact]) -> Result<Environment, CommandError> {
+fn full_environment(args: &Args, project: &Project, found: &[Artifact]) -> Result<Environment, CommandError> {
     let mut names = BTreeSet::new();
     for artifact in found {
         names.extend(artifact.manifest.environment.variables.keys());
         names.extend(artifact.entries.values().flat_map(|entry| entry.watched.keys()));
     }
-    project.environment(target, names.into_iter().map(String::as_str)).map_err(failed)
+    let target = args.build.cargo.target.as_deref();
+    project.environment(target, names.into_iter().map(String::as_str)).map_err(|error| failed(args, error))
 }
 
 /// The folders below the target folder that a build writes to.

@@ -22,13 +22,13 @@ pub fn run(context: &Context<'_>, args: &Args) -> Result<Exit, CommandError> {
     let target = target_dir(args, &project)?;
     let options = args.build.options();
     let name = name(args, &project);
-    let mut graph = project.unit_graph(&options).map_err(failed)?;
-    let environment = project.environment(options.target.as_deref(), []).map_err(failed)?;
+    let mut graph = project.unit_graph(&options).map_err(|error| failed(args, error))?;
+    let environment = project.environment(options.target.as_deref(), []).map_err(|error| failed(args, error))?;
     let at = of_project(&own(&snapshot)?, &name, &environment, &options.arguments()).map_err(unnamed)?;
     // Of an empty folder, cargo says how it would call each unit's.
     let empty = tempfile::Builder::new().prefix("lamina-warm-").tempdir();
     let empty = empty.map_err(|error| CommandError::failure("a temporary folder can't be made", error))?;
-    let verdicts = cargo::oracle(&project, &options, empty.path()).map_err(failed)?;
+    let verdicts = cargo::oracle(&project, &options, empty.path()).map_err(|error| failed(args, error))?;
     let compiled = locate(&mut graph, &verdicts.units, &target);
     if compiled == 0 {
         let message = format!("{} holds nothing that others could use", target.display());
@@ -38,7 +38,7 @@ pub fn run(context: &Context<'_>, args: &Args) -> Result<Exit, CommandError> {
     let manifest = Manifest {
         version: Manifest::VERSION,
         layer: name,
-        environment: with_variables(&project, environment, &graph, &target, options.target.as_deref())?,
+        environment: with_variables(&project, environment, &graph, &target, args)?,
         cooks: vec![Cook {
             profile: options.profile.clone(),
             settings: BTreeMap::new(),
@@ -67,7 +67,7 @@ pub fn run(context: &Context<'_>, args: &Args) -> Result<Exit, CommandError> {
 fn locate(graph: &mut UnitGraph, verdicts: &[cargo::Verdict], target: &Path) -> usize {
     let found = folders(graph, verdicts, target);
     for (at, folder) in found.into_iter().enumerate() {
-        let output = |folder| Output { folder, cpu_ms: None, bytes: 0, sha256: None };
+        let output = |folder| Output { folder, cpu_ms: None, bytes: 0, sha256: None, watches: Vec::new() };
         graph.units[at].output = folder.map(output);
         let place = Place::of(graph, &graph.units[at]);
         let bytes = place.and_then(|place| unit_bytes(target, &place));
@@ -86,12 +86,15 @@ fn with_variables(
     environment: Environment,
     graph: &UnitGraph,
     target: &Path,
-    triple: Option<&str>,
+    args: &Args,
 ) -> Result<Environment, CommandError> {
     let places = graph.units.iter().filter_map(|unit| Place::of(graph, unit));
     let names: BTreeSet<String> = places.flat_map(|place| watched(target, &place)).collect();
     match names.is_empty() {
         true => Ok(environment),
-        false => project.environment(triple, names.iter().map(String::as_str)).map_err(failed),
+        false => {
+            let triple = args.build.cargo.target.as_deref();
+            project.environment(triple, names.iter().map(String::as_str)).map_err(|error| failed(args, error))
+        }
     }
 }

@@ -163,8 +163,14 @@ fn measured(
         .map_err(|error| Failure::Other(format!("can't read what was compiled: {error}")))?;
     for ((unit, place), measured) in shareable.into_iter().zip(places).zip(measured) {
         let cpu_ms = cost(&place, graph.units[unit].kind);
-        let output = Output { folder: place.1, cpu_ms, bytes: measured.bytes, sha256: Some(measured.sha256) };
-        graph.units[unit].output = Some(output);
+        let watched: BTreeSet<&str> = found[unit].variables().map(|(name, _)| name).collect();
+        graph.units[unit].output = Some(Output {
+            folder: place.1,
+            cpu_ms,
+            bytes: measured.bytes,
+            sha256: Some(measured.sha256),
+            watches: watched.into_iter().map(str::to_owned).collect(),
+        });
     }
     Ok(graph)
 }
