@@ -16,8 +16,12 @@ impl Project {
     /// and profiles. Where cargo's plan is known, the features are those that cargo resolved, and optional dependencies
     /// are there where they are on; else all is as it was declared, without what is optional.
     pub fn dependency_set(&self, name: &str, graph: Option<&UnitGraph>) -> String {
+        let is_first = self.has_first_resolver();
         let mut text =
             format!("[package]\nname = \"{name}\"\nversion = \"0.1.0\"\nedition = \"2021\"\npublish = false\n");
+        if is_first {
+            text.push_str("resolver = \"1\"\n");
+        }
         let kinds = [
             ("dependencies", &[Kind::Lib, Kind::Bin, Kind::ProcMacro][..]),
             ("build-dependencies", &[Kind::BuildScript]),
@@ -30,12 +34,33 @@ impl Project {
                 lines.iter().for_each(|(key, line)| text.push_str(&format!("{key} = {line}\n")));
             }
         }
+        // The first resolver turns on features that tests alone ask for, whatever is built.
+        let lines = if is_first { self.declared("dev-dependencies", None) } else { BTreeMap::new() };
+        if !lines.is_empty() {
+            text.push_str("\n# Not compiled, but their features count: the project has the resolver of 2018.\n");
+            text.push_str("[dev-dependencies]\n");
+            lines.iter().for_each(|(key, line)| text.push_str(&format!("{key} = {line}\n")));
+        }
         if let Some(profiles) = self.manifest.get("profile").and_then(Value::as_table).filter(|table| !table.is_empty())
         {
             text.push_str("\n# As in the project: with another profile nothing is reused.\n[profile]\n");
             profiles.iter().for_each(|(name, profile)| text.push_str(&format!("{name} = {profile}\n")));
         }
         text
+    }
+
+    /// Whether cargo resolves features as before 2021: that is said, or follows from the edition of the root's package.
+    /// Of later resolvers, all resolve them in the same way. See
+    /// <https://doc.rust-lang.org/cargo/reference/resolver.html#resolver-versions>.
+    fn has_first_resolver(&self) -> bool {
+        let table = |name: &str| self.manifest.get(name).and_then(Value::as_table);
+        let text = |table: Option<&Table>, key: &str| table?.get(key)?.as_str().map(str::to_owned);
+        if let Some(said) = ["workspace", "package"].into_iter().find_map(|name| text(table(name), "resolver")) {
+            return said == "1";
+        }
+        let inherited = || text(table("workspace")?.get("package")?.as_table(), "edition");
+        let edition = text(table("package"), "edition").or_else(inherited);
+        edition.is_none_or(|edition| matches!(&*edition, "2015" | "2018"))
     }
 
     /// Whether any package of the workspace has dependencies of a build script.

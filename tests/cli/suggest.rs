@@ -370,10 +370,22 @@ fn a_folder_without_a_project_is_a_wrong_command_line() {
 
 #[test]
 fn a_new_layer_from_a_project_is_valid_and_saves_it_everything() {
+    saves_everything("");
+}
+
+/// The resolver of 2018 turns on what tests alone ask for, also where none are built.
+#[test]
+fn features_that_tests_ask_for_are_cooked_where_the_project_has_them() {
+    saves_everything(
+        "resolver = \"1\"\n[dev-dependencies]\nproc-macro2 = { version = \"1\", features = [\"span-locations\"] }\n",
+    );
+}
+
+fn saves_everything(more: &str) {
     let Some(setting) = Setting::new() else { return };
     let shop = &setting.shop;
     shop.layer_with("rust", RUST, "tools_provided = [{ name = \"cargo-chef\", probe = [\"cargo-chef\"] }],");
-    let project = setting.project("app", &[("serde", ", features = [\"derive\"]"), ("memchr", "")], "");
+    let project = setting.project("app", &[("serde", ", features = [\"derive\"]"), ("memchr", "")], more);
     let path = project.to_str().unwrap().to_owned();
     let variables = cargo_variables();
     let env: Vec<(&str, &str)> = variables.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
