@@ -35,6 +35,8 @@ fn main() {
         Some("--measure") => measure_here(&args[1..]),
         // What `cargo test --benches` passes: there is nothing to test here.
         Some("--test") => {}
+        // The last rows alone: `cargo bench --bench targets -- suggest`.
+        Some("suggest") => suggestions(tempfile::tempdir().expect("there is room for temporary files").path()),
         _ => table(),
     }
 }

@@ -1,5 +1,5 @@
 //! What layers, single units and other caches are worth to real projects, from nothing and ten bumps later:
-//! `cargo bench --bench worth -- --overlay FILE [--lock FILE] NAME@VERSION…`.
+//! `cargo bench --bench worth -- --overlay FILE [--lock FILE] [--without WAY]… NAME@VERSION…`.
 //!
 //! It needs DOCKER_HOST and a registry that the overlay names, with the catalog's layers built and their units published
 //! (`lamina build --all`, `lamina warm --publish`). The projects come from crates.io with the lock that they were
@@ -31,17 +31,19 @@ fn main() {
     }
     let mut overlay = None;
     let mut lock = None;
+    let mut without = Vec::new();
     let mut projects = Vec::new();
     let mut args = args.into_iter();
     while let Some(arg) = args.next() {
         match arg.as_str() {
             "--overlay" => overlay = args.next(),
             "--lock" => lock = args.next(),
+            "--without" => without.extend(args.next()),
             _ => projects.push(arg),
         }
     }
     let work = tempfile::tempdir().expect("temporary folders can be made");
-    let lab = Lab::new(work.path(), &overlay.expect("--overlay names the registry"), lock.as_deref());
+    let lab = Lab::new(work.path(), &overlay.expect("--overlay names the registry"), lock.as_deref(), without);
     println!("| Project | Way | As published | Times faster | Compiled | Ten bumps later | Times faster | Compiled |");
     println!("|--|--|--|--|--|--|--|--|");
     for project in &projects {
@@ -146,10 +148,12 @@ struct Lab {
     bare: PathBuf,
     grown: PathBuf,
     rust: String,
+    /// The beginnings of the ways that are left out.
+    without: Vec<String>,
 }
 
 impl Lab {
-    fn new(work: &Path, overlay: &str, lock: Option<&str>) -> Self {
+    fn new(work: &Path, overlay: &str, lock: Option<&str>, without: Vec<String>) -> Self {
         let root = Path::new(env!("CARGO_MANIFEST_DIR"));
         let [bare, grown] = ["bare", "grown"].map(|name| {
             let folder = work.join(name);
@@ -167,7 +171,7 @@ impl Lab {
         let program = work.join("program");
         fs::create_dir(&program).expect("folders can be made");
         fs::copy(LAMINA, program.join("lamina")).expect("lamina was built");
-        let mut lab = Self { work: work.to_owned(), bare, grown, rust: String::new() };
+        let mut lab = Self { work: work.to_owned(), bare, grown, rust: String::new(), without };
         let shown = output(lab.lamina(&lab.bare).args(["status", "rust", "--format", "json"]));
         let shown: serde_json::Value = serde_json::from_str(&shown).expect("lamina writes JSON");
         lab.rust = image(&shown).expect("the layer rust was built");
@@ -187,11 +191,13 @@ impl Lab {
         // What starts from nothing anyway is not measured twice.
         let once = |way: &'static str, stage: &str, commands: &str, network: bool| {
             eprintln!("{}: {way}", subject.name);
-            (way, [self.timed(subject, 0, stage, commands, network), None])
+            let is_wanted = !self.without.iter().any(|name| way.starts_with(name));
+            (way, [is_wanted.then(|| self.timed(subject, 0, stage, commands, network)).flatten(), None])
         };
         let both = |way: &'static str, stage: &str, commands: &str, network: bool| {
             let (way, [published, _]) = once(way, stage, commands, network);
-            (way, [published, self.timed(subject, 1, stage, commands, network)])
+            let later = published.is_some().then(|| self.timed(subject, 1, stage, commands, network)).flatten();
+            (way, [published, later])
         };
         let chef = "cp -r /src /recipe && cd /recipe && cargo chef prepare --recipe-path /recipe.json && cd /src";
         let cook =

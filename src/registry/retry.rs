@@ -16,7 +16,7 @@ use crate::model::{Digest, ImageRef};
 /// When and how often a question is repeated.
 ///
 /// A host that can't be reached, a connection that breaks, a status of 429, 500, 502, 503 or 504 are asked again until
-/// the attempts are used up; a wrong digest is asked again once. A refused login, an image that does not exist, a
+/// the attempts are used up; a wrong digest is asked again once, and so is a write that is refused with 400. A refused login, an image that does not exist, a
 /// certificate that is not valid and an answer of the wrong form stay what they are.
 #[derive(Clone, Debug)]
 pub struct RetryPolicy {
@@ -71,6 +71,15 @@ impl<R> Retry<R> {
         E: AsRef<RegistryErrorKind>,
         F: Future<Output = Result<T, E>>,
     {
+        self.repeat_as(again, ask).await
+    }
+
+    /// Asks what [`RetryPolicy`] says, by another rule of what is asked again.
+    async fn repeat_as<T, E, F>(&self, again: fn(&RegistryErrorKind) -> Again, ask: impl Fn() -> F) -> Result<T, E>
+    where
+        E: AsRef<RegistryErrorKind>,
+        F: Future<Output = Result<T, E>>,
+    {
         let mut contradictions = 0;
         let mut attempt = 1;
         loop {
@@ -119,6 +128,15 @@ fn again(kind: &RegistryErrorKind) -> Again {
     }
 }
 
+/// As [`again`], for what is written. A registry that takes the same content from two at once may refuse it to one of
+/// them as not what its digest says, or a manifest as one whose content is not there; a moment later it is.
+fn write_again(kind: &RegistryErrorKind) -> Again {
+    match kind {
+        RegistryErrorKind::Server { status: 400, .. } => Again::Once,
+        other => again(other),
+    }
+}
+
 impl<R: Registry> Registry for Retry<R> {
     async fn digest(&self, image: &ImageRef) -> Result<Digest, RegistryError> {
         self.repeat(|| self.inner.digest(image)).await
@@ -141,10 +159,10 @@ impl<R: Registry> Registry for Retry<R> {
     }
 
     async fn push_blob(&self, image: &ImageRef, bytes: Vec<u8>) -> Result<Blob, RegistryError> {
-        self.repeat(|| self.inner.push_blob(image, bytes.clone())).await
+        self.repeat_as(write_again, || self.inner.push_blob(image, bytes.clone())).await
     }
 
     async fn push_manifest(&self, image: &ImageRef, media_type: &str, bytes: Vec<u8>) -> Result<Pushed, RegistryError> {
-        self.repeat(|| self.inner.push_manifest(image, media_type, bytes.clone())).await
+        self.repeat_as(write_again, || self.inner.push_manifest(image, media_type, bytes.clone())).await
     }
 }

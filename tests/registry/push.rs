@@ -238,6 +238,26 @@ fn a_registry_that_says_it_took_something_else_is_not_believed() {
     assert_eq!(server.asked(), ["PUT /v2/a/b/manifests/1", "PUT /v2/a/b/manifests/1"], "it is asked once more");
 }
 
+/// So do registries that get the same content from two at once.
+#[test]
+fn a_write_that_is_refused_is_tried_once_more() {
+    let refusals = Arc::new(Mutex::new(1));
+    let server = Server::start(move |seen, _| match &*seen.method {
+        "HEAD" => Reply::new(404, ""),
+        "POST" => Reply::new(202, "").header("Location", "/v2/a/b/blobs/uploads/1"),
+        _ if std::mem::take(&mut *refusals.lock().unwrap()) > 0 => Reply::new(400, ""),
+        _ => Reply::new(201, ""),
+    });
+    let image = image(&server.host, "a/b:1");
+    assert_eq!(push_blob(&plain(&[&server.host]), &image, BYTES).unwrap(), digest_of(BYTES));
+    assert_eq!(server.asked().len(), 6, "the upload begins anew");
+    let refuses = Server::start(|_, _| Reply::new(400, ""));
+    let image = crate::common::image(&refuses.host, "a/b:1");
+    let error = push_manifest(&plain(&[&refuses.host]), &image, &good()).unwrap_err();
+    assert!(matches!(error.kind, RegistryErrorKind::Server { status: 400, .. }), "{error}");
+    assert_eq!(refuses.asked().len(), 2);
+}
+
 #[test]
 fn a_registry_says_whether_it_lists_referrers() {
     for (lists, subject) in [(false, None), (true, Some(sha256(b"subject")))] {
