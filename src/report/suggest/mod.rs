@@ -176,7 +176,12 @@ impl<'a> SuggestReport<'a> {
     fn set_text(&self) -> Option<String> {
         let stack = self.stack?;
         let advice = self.advice;
-        let most = if advice.basis == Basis::Exact { "" } else { "at most " };
+        let most = match advice.basis {
+            Basis::Exact => "",
+            // Of one package, two layers could have different units: together they save more than the better of them.
+            _ if advice.set.len() > 1 => "about ",
+            _ => "at most ",
+        };
         let gain = |layer: &LayerName| {
             let pick = advice.set.iter().find(|pick| advice.layers[pick.layer].offer.layer == layer);
             pick.map(|pick| format!(" (+{})", seconds(pick.gain_ms))).unwrap_or_default()
