@@ -8,7 +8,7 @@ use super::progress::shown;
 use super::{count, duration, table};
 use crate::cooked::Found;
 use crate::model::CookProfile;
-use crate::unit::{Cook, Kind, Manifest, Package, Profile, Unit};
+use crate::unit::{Cook, Manifest, Package, Profile, Unit};
 
 /// The units of a layer.
 #[derive(Clone, Debug)]
@@ -106,14 +106,7 @@ impl<'a> Row<'a> {
 
     /// What it is, as JSON has it.
     pub fn kind(&self) -> &'static str {
-        match self.unit.kind {
-            Kind::Lib => "lib",
-            Kind::ProcMacro => "proc-macro",
-            Kind::BuildScript => "build-script",
-            Kind::BuildScriptRun => "build-script-run",
-            Kind::Bin => "bin",
-            Kind::Check => "check",
-        }
+        self.unit.kind.word()
     }
 
     fn order(&self) -> impl Ord + use<'a> {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::{count, duration, table};
 use crate::model::ImageRef;
-use crate::unit::{Kind, UnitGraph};
+use crate::unit::UnitGraph;
 use crate::warm::{Miss, Offer, Published, Verdict, Warmed};
 
 /// Where units could come from.
@@ -117,7 +117,7 @@ pub fn text(answer: &Answer<'_>, verbose: bool) -> String {
             let package = graph.package(unit);
             missed.entry(miss).or_default().push(match verbose {
                 false => package.name.clone(),
-                true => format!("{} {} ({})", package.name, package.version, kind(unit.kind)),
+                true => format!("{} {} ({})", package.name, package.version, unit.kind.word()),
             });
         }
     }
@@ -189,18 +189,6 @@ pub fn reason(miss: &Miss) -> String {
         Miss::Below(name) => format!("it depends on {name}, which has to be compiled"),
         Miss::Differs(name) => format!("it was made with another build of {name} than the one that is there"),
         other => group(other),
-    }
-}
-
-/// The word for a kind of unit.
-pub fn kind(kind: Kind) -> &'static str {
-    match kind {
-        Kind::Lib => "lib",
-        Kind::ProcMacro => "proc-macro",
-        Kind::BuildScript => "build-script",
-        Kind::BuildScriptRun => "build-script-run",
-        Kind::Bin => "bin",
-        Kind::Check => "check",
     }
 }
 

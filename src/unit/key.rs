@@ -11,7 +11,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::{Kind, UnitGraph, lto};
+use super::{UnitGraph, lto};
 
 /// What a unit is, with all that it depends on: equal for two units if and only if cargo takes the one for the other,
 /// in equal environments.
@@ -38,14 +38,7 @@ impl UnitGraph {
             text.field(&package.name);
             text.field(&package.version);
             text.choice(package.source.as_deref());
-            text.field(match unit.kind {
-                Kind::Lib => "lib",
-                Kind::ProcMacro => "proc-macro",
-                Kind::BuildScript => "build-script",
-                Kind::BuildScriptRun => "build-script-run",
-                Kind::Bin => "bin",
-                Kind::Check => "check",
-            });
+            text.field(unit.kind.word());
             text.field(&unit.target);
             text.sorted(unit.crate_types.iter());
             text.choice(unit.platform.as_deref());

@@ -100,6 +100,20 @@ pub enum Kind {
     Check,
 }
 
+impl Kind {
+    /// What it is in a word, the one that JSON has.
+    pub fn word(self) -> &'static str {
+        match self {
+            Kind::Lib => "lib",
+            Kind::ProcMacro => "proc-macro",
+            Kind::BuildScript => "build-script",
+            Kind::BuildScriptRun => "build-script-run",
+            Kind::Bin => "bin",
+            Kind::Check => "check",
+        }
+    }
+}
+
 /// The settings that a unit is compiled with: what cargo hashes of them.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 pub struct Profile {

@@ -129,7 +129,7 @@ impl<'a> Warm<'a> {
             Some(Crate {
                 name: &package.name,
                 version: &package.version,
-                kind: warm::kind(unit.kind),
+                kind: unit.kind.word(),
                 state,
                 place: place.map(ToString::to_string),
                 reason: miss.map(|miss| miss.code()),

@@ -3,7 +3,6 @@
 use super::super::{count, enumeration, table};
 use super::{Snippet, escaped};
 use crate::suggest::{Confirmation, Judged};
-use crate::unit::Kind;
 
 /// The longest reason that is shown, in characters: cargo writes down all that it compares.
 const MAX_REASON: usize = 160;
@@ -80,18 +79,6 @@ impl VerifyReport<'_> {
     }
 }
 
-/// What a unit is, in a word.
-pub fn kind(kind: Kind) -> &'static str {
-    match kind {
-        Kind::Lib => "lib",
-        Kind::ProcMacro => "proc-macro",
-        Kind::BuildScript => "build-script",
-        Kind::BuildScriptRun => "build-script-run",
-        Kind::Bin => "bin",
-        Kind::Check => "check",
-    }
-}
-
 fn row(judged: &Judged<'_>) -> [String; 4] {
     let Judged { unit, package, predicted, said } = judged;
     let platform = unit.platform.as_ref().map(|platform| format!(" for {platform}")).unwrap_or_default();
@@ -100,7 +87,7 @@ fn row(judged: &Judged<'_>) -> [String; 4] {
     let short: String = reason.chars().take(MAX_REASON).collect();
     let dots = if short.len() < reason.len() { "…" } else { "" };
     [
-        format!("{} {} {}{platform}", package.name, package.version, kind(unit.kind)),
+        format!("{} {} {}{platform}", package.name, package.version, unit.kind.word()),
         word(*predicted),
         word(said.fresh),
         short + dots,
