@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use lamina::model::ImageRef;
 use lamina::registry::Registry;
@@ -42,8 +42,14 @@ pub const CRATES: [(&str, &str); 7] = [
 ];
 
 /// What these need, in versions that stay the same whatever crates.io gets. Nothing is compiled because of these lines.
-const PINS: &str = "[target.'cfg(any())'.dependencies]\nserde_core = \"=1.0.228\"\nserde_derive = \"=1.0.228\"\n\
-                    proc-macro2 = \"=1.0.103\"\nquote = \"=1.0.42\"\nsyn = \"=2.0.111\"\nunicode-ident = \"=1.0.22\"\n";
+const PINS: [(&str, &str); 6] = [
+    ("serde_core", "=1.0.228"),
+    ("serde_derive", "=1.0.228"),
+    ("proc-macro2", "=1.0.103"),
+    ("quote", "=1.0.42"),
+    ("syn", "=2.0.111"),
+    ("unicode-ident", "=1.0.22"),
+];
 
 /// A catalog with `web`, in a namespace of its own.
 pub struct Kitchen {
@@ -104,16 +110,19 @@ impl Kitchen {
             let version = if version.starts_with('{') { (*version).to_owned() } else { format!("\"{version}\"") };
             text += &format!("{name} = {version}\n");
         }
-        text += PINS;
+        text += "[target.'cfg(any())'.dependencies]\n";
+        for (name, version) in PINS.iter().filter(|(pin, _)| crates.iter().all(|(name, _)| name != pin)) {
+            text += &format!("{name} = \"{version}\"\n");
+        }
         fs::create_dir_all(folder.join("src")).unwrap();
         fs::write(folder.join("Cargo.toml"), text).unwrap();
         fs::write(folder.join("src/lib.rs"), "").unwrap();
         let lock = |offline: &[&str]| {
             let mut cargo = Command::new(env!("CARGO"));
-            cargo.arg("generate-lockfile").args(offline).current_dir(folder);
-            cargo.stderr(Stdio::null()).status().unwrap().success()
+            let said = cargo.arg("generate-lockfile").args(offline).current_dir(folder).output().unwrap();
+            said.status.success().then_some(()).ok_or_else(|| String::from_utf8_lossy(&said.stderr).into_owned())
         };
-        assert!(lock(&["--offline"]) || lock(&[]), "cargo can't get crates from crates.io");
+        lock(&["--offline"]).or_else(|_| lock(&[])).unwrap_or_else(|error| panic!("cargo can't lock the set: {error}"));
     }
 
     /// `lamina build web`, which has to do well.
