@@ -75,11 +75,12 @@ impl<'a> Measured<'a> {
     }
 }
 
-/// What the units of a project cost, by what was measured when layers were cooked: see [`Measured::costs`].
-pub fn costs(project: &UnitGraph, manifests: &[&Manifest]) -> Costs {
+/// What the units of graphs cost, by what was measured when layers were cooked: see [`Measured::costs`].
+pub fn costs<'g>(wanted: impl IntoIterator<Item = &'g UnitGraph>, manifests: &[&Manifest]) -> Vec<Costs> {
     let graphs = manifests.iter().flat_map(|manifest| &manifest.cooks).map(|cook| &cook.graph);
     let keyed: Vec<(&UnitGraph, Vec<Key>)> = graphs.map(|graph| (graph, graph.keys())).collect();
-    Measured::of(keyed.iter().map(|(graph, keys)| (*graph, &keys[..]))).costs(project, &project.keys())
+    let measured = Measured::of(keyed.iter().map(|(graph, keys)| (*graph, &keys[..])));
+    wanted.into_iter().map(|graph| measured.costs(graph, &graph.keys())).collect()
 }
 
 /// The middle one of some numbers, the lower of two; 0 of none.

@@ -165,7 +165,7 @@ fn counterpart<'s>(old: &'s Side, cook: &str) -> Option<&'s Section> {
 
 impl Compared {
     fn new(subject: String, basis: Basis, old: Side, new: Side, known: &Known) -> Compared {
-        let costs: Vec<_> = new.iter().map(|section| known.costs(&section.graph)).collect();
+        let costs = known.costs(&new);
         let nothing = Section::default();
         let mut changes = Vec::new();
         let mut work = Work::default();

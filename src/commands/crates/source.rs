@@ -16,7 +16,7 @@ use crate::model::{CookProfile, Cooked, LayerName};
 use crate::report::crates::Basis;
 use crate::snapshot::{Snapshot, cook};
 use crate::tree::MAX_TEXT;
-use crate::unit::{Costs, Manifest, UnitGraph, costs};
+use crate::unit::{Costs, Manifest, costs};
 
 /// A set or a project, with what its units cost.
 pub struct Source {
@@ -68,10 +68,10 @@ impl Known {
         self.manifests.iter().find(|(name, _)| name == layer).map(|(_, manifest)| &**manifest)
     }
 
-    /// What units cost, by all that is known.
-    pub fn costs(&self, graph: &UnitGraph) -> Costs {
+    /// What the units of graphs cost, section by section, by all that is known.
+    pub fn costs(&self, sections: &[Section]) -> Vec<Costs> {
         let manifests: Vec<&Manifest> = self.manifests.iter().map(|(_, manifest)| &**manifest).collect();
-        costs(graph, &manifests)
+        costs(sections.iter().map(|section| &section.graph), &manifests)
     }
 
     /// What was measured of all units of a build graph; none where one of them was not.
@@ -91,7 +91,7 @@ fn of_manifest(manifest: &Manifest) -> Vec<Section> {
 
 impl Source {
     fn new(subject: String, basis: Basis, sections: Vec<Section>, known: &Known) -> Source {
-        let costs = sections.iter().map(|section| known.costs(&section.graph)).collect();
+        let costs = known.costs(&sections);
         Source { subject, basis, sections, costs }
     }
 

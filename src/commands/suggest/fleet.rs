@@ -5,14 +5,15 @@ use super::super::error::CommandError;
 use super::super::exit::Exit;
 use super::offers::Catalog;
 use super::subject::Subject;
-use super::{Args, SuggestFormat, only};
+use super::{Args, SuggestFormat};
+use crate::model::LayerName;
 use crate::report::json;
 use crate::report::suggest::FleetReport;
 use crate::snapshot::Snapshot;
 use crate::suggest::{self, Crew, Holding, Packages, Units};
 
 /// Ranks the layers by what they save all projects a day. It takes cargo's plan of each of them.
-pub fn run(context: &Context<'_>, args: &Args, snapshot: &Snapshot) -> Result<Exit, CommandError> {
+pub fn run(context: &Context<'_>, args: &Args, snapshot: &Snapshot, only: &[&LayerName]) -> Result<Exit, CommandError> {
     if !args.weight.is_empty() && args.weight.len() != args.project.len() {
         let message = format!("{} weights for {} projects", args.weight.len(), args.project.len());
         let error = CommandError::new(Exit::Usage, message);
@@ -24,7 +25,7 @@ pub fn run(context: &Context<'_>, args: &Args, snapshot: &Snapshot) -> Result<Ex
         let graph = subject.unit_graph(&args.build).map_err(|error| CommandError::project(folder, error))?;
         subjects.push((subject, graph));
     }
-    let catalog = Catalog::read(context, &args.registry, snapshot, &only(args, snapshot)?, true)?;
+    let catalog = Catalog::read(context, &args.registry, snapshot, only, true)?;
     let packages: Packages<'_> = subjects.iter().flat_map(|(subject, _)| subject.packages()).collect();
     let held = catalog.held(&packages);
     let costs = held.costs();

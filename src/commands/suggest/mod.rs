@@ -157,10 +157,10 @@ pub fn run(context: &Context<'_>, args: &Args) -> Result<Exit, CommandError> {
     let only = only(args, &snapshot)?;
     let [folder] = &args.project[..] else {
         let error = CommandError::new(Exit::Usage, "--verify is about one project");
-        return if args.verify { Err(error) } else { fleet::run(context, args, &snapshot) };
+        return if args.verify { Err(error) } else { fleet::run(context, args, &snapshot, &only) };
     };
     if args.propose {
-        return fleet::run(context, args, &snapshot);
+        return fleet::run(context, args, &snapshot, &only);
     }
     let subject = Subject::open(folder, &args.build)?;
     let engine = match args.verify {
