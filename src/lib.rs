@@ -26,6 +26,8 @@ pub mod publish;
 pub mod registry;
 pub mod report;
 pub mod run;
+pub mod runner;
+pub mod size;
 pub mod snapshot;
 pub mod suggest;
 pub mod tree;

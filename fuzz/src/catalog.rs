@@ -121,6 +121,8 @@ pub fn snapshot(layers: Vec<Layer>, files: BTreeMap<String, Vec<u8>>) -> Snapsho
         mirrors: Vec::new(),
         plain_http: Vec::new(),
         ignored: vec!["**/*.md".to_owned()],
+        runners: Vec::new(),
+        tiers: Vec::new(),
         cache_version: 0,
     };
     let mut snapshot = Snapshot::new(Loaded {

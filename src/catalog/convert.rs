@@ -12,7 +12,7 @@ use super::spans::Spans;
 use crate::diag::{Code, Diagnostic};
 use crate::model::{
     Artifact, Base, Build, Catalog, Ceilings, CookProfile, Cooked, Donor, Hooks, Layer, LayerName, Mirror, NativeDep,
-    Platform, RelPath, Resources, Secret, Tool, is_tag,
+    Platform, RelPath, Resources, RunnerSource, Secret, Size, Tier, Tool, is_tag,
 };
 
 /// How tags begin that lamina, or a registry, gives to an image.
@@ -143,6 +143,31 @@ impl Findings<'_> {
         }
     }
 
+    fn runner(&mut self, field: &str, raw: &raw::Runner) -> RunnerSource {
+        let largest = raw.largest.as_ref();
+        RunnerSource {
+            name: raw.name.clone(),
+            provider: raw.provider.clone(),
+            capacity: raw.capacity.map(|count| self.whole(&format!("{field}.capacity"), count)),
+            platforms: platforms(self, &format!("{field}.platforms"), &raw.platforms),
+            largest: largest.map(|size| self.size(&format!("{field}.largest"), size.cpu, size.memory_mb)),
+            timeout_s: self.whole(&format!("{field}.timeout_s"), raw.timeout_s),
+        }
+    }
+
+    fn tier(&mut self, field: &str, raw: &raw::Tier) -> Option<Tier> {
+        let size = self.size(field, raw.cpu, raw.memory_mb);
+        let platform = self.parse(&format!("{field}.platform"), &raw.platform)?;
+        Some(Tier { name: raw.name.clone(), platform, size })
+    }
+
+    fn size(&mut self, field: &str, cpu: f64, memory_mb: f64) -> Size {
+        Size {
+            cpu: self.whole(&format!("{field}.cpu"), cpu),
+            memory_mb: self.whole(&format!("{field}.memory_mb"), memory_mb),
+        }
+    }
+
     fn unique<'n>(&mut self, list: &str, what: &str, names: impl Iterator<Item = &'n str>) {
         let mut seen = BTreeSet::new();
         for (index, name) in names.enumerate() {
@@ -170,6 +195,12 @@ pub fn catalog(file: &RelPath, raw: &raw::Catalog, spans: &Spans) -> Result<Cata
     }
     findings.unique("platforms", "platform", raw.platforms.iter().map(String::as_str));
     let platforms = platforms(&mut findings, "platforms", &raw.platforms);
+    findings.unique("runners", "runner", raw.runners.iter().map(|runner| runner.name.as_str()));
+    let runner = |(index, runner)| findings.runner(&format!("runners[{index}]"), runner);
+    let runners = raw.runners.iter().enumerate().map(runner).collect();
+    findings.unique("tiers", "tier", raw.tiers.iter().map(|tier| tier.name.as_str()));
+    let tier = |(index, tier)| findings.tier(&format!("tiers[{index}]"), tier);
+    let tiers = raw.tiers.iter().enumerate().filter_map(tier).collect();
     let cache_version = findings.whole("cache_version", raw.cache_version);
     if !findings.found.is_empty() {
         return Err(findings.found);
@@ -184,6 +215,8 @@ pub fn catalog(file: &RelPath, raw: &raw::Catalog, spans: &Spans) -> Result<Cata
         mirrors: raw.mirrors.clone().into_iter().map(|(registry, host)| Mirror { registry, host }).collect(),
         plain_http: raw.plain_http.clone(),
         ignored: raw.ignored.clone(),
+        runners,
+        tiers,
         cache_version,
     })
 }

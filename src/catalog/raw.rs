@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-pub use crate::model::{Adr, Axiom, Class, NativeSource, Needed, Network};
+pub use crate::model::{Adr, Axiom, Class, NativeSource, Needed, Network, ProviderKind};
 
 macro_rules! record {
     ($(#[$meta:meta])* $name:ident { $($(#[$field_meta:meta])* $field:ident: $type:ty,)* }) => {
@@ -145,8 +145,28 @@ Catalog {
     mirrors: BTreeMap<String, String>,
     plain_http: Vec<String>,
     ignored: Vec<String>,
+    #[serde(default)]
+    runners: Vec<Runner>,
+    #[serde(default)]
+    tiers: Vec<Tier>,
     cache_version: f64,
 });
+
+record!(/// A source of runners.
+Runner {
+    name: String,
+    provider: ProviderKind,
+    capacity: Option<f64>,
+    platforms: Vec<String>,
+    largest: Option<Size>,
+    timeout_s: f64,
+});
+
+record!(/// What a build gets of a machine.
+Size { cpu: f64, memory_mb: f64, });
+
+record!(/// A size that runners are leased in.
+Tier { name: String, platform: String, cpu: f64, memory_mb: f64, });
 
 record!(/// The Rust toolchain.
 Rust { version: String, });

@@ -1,18 +1,20 @@
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
+use std::panic::AssertUnwindSafe;
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use futures_util::FutureExt;
 use futures_util::future::join_all;
 
 use super::Format;
 use super::context::Context;
-use super::engine::EngineArgs;
 use super::error::CommandError;
 use super::exit::Exit;
 use super::images::RegistryArgs;
 use super::planning::{self, PlanArgs, Planned};
+use super::pool::{self, RunnerArgs};
 use super::progress::ProgressArgs;
 use crate::engine::{About, Engine};
 use crate::event::{self, Action, FailureKind, Kind, PlannedLayer, Reader, RunId, RunOutcome, SkippedLayer};
@@ -31,6 +33,7 @@ use crate::run::hooks::HookSettings;
 use crate::run::scheduler::Options;
 use crate::run::secrets::{GivenSecret, GivenSsh, Missing, Secrets, SecretsError};
 use crate::run::{self, Attest, Ended, Promote, Settings, Work};
+use crate::runner::{Pool, Swept};
 use crate::snapshot::Snapshot;
 use crate::tree;
 
@@ -89,7 +92,7 @@ pub struct Args {
     #[arg(long, value_name = "SECONDS", env = "SOURCE_DATE_EPOCH", hide_env_values = true)]
     source_date_epoch: Option<u64>,
     #[command(flatten)]
-    engine: EngineArgs,
+    runners: RunnerArgs,
     #[command(flatten)]
     progress: ProgressArgs,
     /// How the answer looks
@@ -156,13 +159,13 @@ pub fn run(context: &Context<'_>, args: &Args) -> Result<Exit, CommandError> {
     let planned = if args.dry_run { planned } else { planning::with_platforms(context, &args.registry, planned)? };
     let Planned { snapshot, plan, .. } = planned;
     let secrets = find_secrets(context, args, &snapshot, &plan)?;
-    let engine = if plan.steps.is_empty() { None } else { Some(args.engine.open(context)?) };
     if args.dry_run {
+        let engine = if plan.steps.is_empty() { None } else { Some(args.runners.engine.open(context)?) };
         let donors = find_donors(context, args, &snapshot, &plan)?;
         context.ui.answer(&commands(args, &snapshot, &plan, &secrets, donors, engine.as_deref()))?;
         return Ok(Exit::Success);
     }
-    build(context, args, Arc::new(snapshot), &plan, &secrets, engine.as_deref())
+    build(context, args, Arc::new(snapshot), &plan, &secrets)
 }
 
 fn build(
@@ -171,9 +174,10 @@ fn build(
     snapshot: Arc<Snapshot>,
     plan: &Plan,
     secrets: &Secrets,
-    engine: Option<&dyn Engine>,
 ) -> Result<Exit, CommandError> {
     let run = RunId::new(System.now(), fastrand::u32(..));
+    let pool = if plan.steps.is_empty() { None } else { Some(args.runners.pool(context, &snapshot, &run)?) };
+    let host = pool::host(context, &snapshot);
     let history = context.history();
     if let (Err(error), false) = (&history, plan.steps.is_empty()) {
         context.ui.remark(&format!("the run is not written down: {}", error.message));
@@ -188,6 +192,7 @@ fn build(
     let jobs = args.jobs();
     let settings = Settings {
         schedule: Options { jobs, keep_going: args.keep_going, attempts: ATTEMPTS },
+        sizes: BTreeMap::new(),
         promote: args.promote.into(),
         attest: args.attest.into(),
         cache: args.cache.into(),
@@ -197,11 +202,26 @@ fn build(
         revision: if plan.steps.is_empty() { None } else { tree::clean_revision(context.root()) },
         log: &log,
     };
-    let started = started(&snapshot, plan, engine.map(Engine::about), jobs);
+    let started = started(&snapshot, plan, &pool.as_ref().map(where_built).unwrap_or_default(), jobs);
     let ended = context.ask(&args.registry, &Arc::clone(&snapshot), async |registry| {
         let mut signals = Signals::listen().map_err(|error| CommandError::failure("signals can't be heard", error))?;
-        let work = Work { run: run.clone(), snapshot, plan, engine, registry, secrets, settings, clock: &System };
-        let ended = run::run(&work, started, &mut readers, &mut signals).await;
+        if let (Some(pool), Ok(host)) = (&pool, &host) {
+            pool::sweep_stale(context, pool, host).await;
+        }
+        let pool = pool.as_ref();
+        let work = Work { run: run.clone(), snapshot, plan, pool, registry, secrets, settings, clock: &System };
+        let running = run::run(&work, started, &mut readers, &mut signals);
+        // Runners are given back also where lamina itself is wrong.
+        let ended = AssertUnwindSafe(running).catch_unwind().await;
+        if let Some(pool) = pool {
+            for Swept { record, error } in pool.close().await {
+                if let Some(error) = error {
+                    let lease = &record.lease;
+                    context.ui.remark(&format!("the runner {lease} is still leased: {error} (`lamina runners prune`)"));
+                }
+            }
+        }
+        let ended = ended.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
         ended.map_err(|error| CommandError::new(Exit::Failure, format!("the plan can't be run: {error}")))
     })??;
     // What they still draw is taken away before the answer comes.
@@ -245,8 +265,17 @@ fn exit(ended: &Ended) -> Exit {
     }
 }
 
+/// What builds, for people.
+fn where_built(pool: &Pool) -> String {
+    let names: Vec<&str> = pool.sources().iter().map(|source| source.row.name.as_str()).collect();
+    match pool.at_hand() {
+        Some(About { client, version, endpoint, .. }) => format!("{client} {version} at {endpoint}"),
+        None => format!("runners of {}", names.join(", ")),
+    }
+}
+
 /// The first event.
-fn started(snapshot: &Snapshot, plan: &Plan, engine: Option<&About>, jobs: usize) -> Kind {
+fn started(snapshot: &Snapshot, plan: &Plan, engine: &str, jobs: usize) -> Kind {
     let config = snapshot.catalog.config.as_ref();
     let layer = |step: &crate::plan::Step| PlannedLayer {
         layer: step.layer.clone(),
@@ -271,9 +300,7 @@ fn started(snapshot: &Snapshot, plan: &Plan, engine: Option<&About>, jobs: usize
         registry: config.map(|config| config.registry.clone()).unwrap_or_default(),
         namespace: config.map(|config| config.namespace.clone()).unwrap_or_default(),
         jobs: u32::try_from(jobs).unwrap_or(u32::MAX),
-        engine: engine
-            .map(|about| format!("{} {} at {}", about.client, about.version, about.endpoint))
-            .unwrap_or_default(),
+        engine: engine.to_owned(),
         layers: plan.steps.iter().map(layer).collect(),
         skipped: plan.skipped.iter().map(skipped).collect(),
     }

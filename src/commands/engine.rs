@@ -28,18 +28,22 @@ impl EngineArgs {
     /// # Errors
     /// When there is none that will do.
     pub fn open(&self, context: &Context<'_>) -> Result<Box<dyn Engine>, CommandError> {
+        Ok(engine::open(&self.options(context))?)
+    }
+
+    /// What an engine is opened with.
+    pub fn options(&self, context: &Context<'_>) -> Options {
         let client = self.client.map(|client| match client {
             Client::Buildx => ClientChoice::Buildx,
             Client::Buildctl => ClientChoice::Buildctl,
         });
-        let options = Options {
+        Options {
             client,
             builder: None,
             env: Environment::of_process(),
             lamina: Some(context.program().to_owned()),
             known: cache_folder().map(|folder| folder.join("clients.json")),
-        };
-        Ok(engine::open(&options)?)
+        }
     }
 }
 

@@ -25,6 +25,7 @@ mod outdated;
 mod past;
 mod plan;
 mod planning;
+mod pool;
 mod progress;
 mod replay;
 mod report;

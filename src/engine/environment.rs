@@ -52,6 +52,18 @@ impl Environment {
         self.get(name)?.to_str()
     }
 
+    /// The same with a variable set.
+    pub fn with(mut self, name: &str, value: &str) -> Self {
+        self.0.insert(name.into(), value.into());
+        self
+    }
+
+    /// The same without a variable.
+    pub fn without(mut self, name: &str) -> Self {
+        self.0.remove(OsStr::new(name));
+        self
+    }
+
     /// The folder of Docker's configuration.
     pub(super) fn docker_config(&self) -> Option<PathBuf> {
         let own = self.get("DOCKER_CONFIG").map(PathBuf::from);

@@ -214,6 +214,8 @@ pub struct SolveError {
     pub retryable: bool,
     /// Whether it was ended by request.
     pub cancelled: bool,
+    /// Whether BuildKit itself says that memory ran out.
+    pub out_of_memory: bool,
     /// What else the client wrote, its last lines; old clients repeat what the step wrote. Secrets are not masked yet.
     pub tail: Vec<String>,
 }
@@ -222,6 +224,8 @@ impl SolveError {
     /// A failure of which no more is known: final, of no step, and not asked for.
     pub fn new(kind: FailureKind, message: String) -> Self {
         let (hints, tail) = (Vec::new(), Vec::new());
-        Self { kind, message, hints, step: None, exit_code: None, retryable: false, cancelled: false, tail }
+        let (step, exit_code) = (None, None);
+        let (retryable, cancelled, out_of_memory) = (false, false, false);
+        Self { kind, message, hints, step, exit_code, retryable, cancelled, out_of_memory, tail }
     }
 }

@@ -13,11 +13,12 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use outcome::{
-    Built, CancelReason, Failure, FailureKind, NotRun, Origin, Outcome, ProbeResult, RunOutcome, StepFailure,
+    Built, CancelReason, Failure, FailureKind, NotRun, Oom, OomVerdict, Origin, Outcome, ProbeResult, RunOutcome,
+    StepFailure,
 };
 pub use run_id::{RunId, RunIdError};
 
-use crate::model::{Digest, Fingerprint, ImageRef, LayerName};
+use crate::model::{Digest, Fingerprint, ImageRef, LayerName, Size};
 
 /// The version of the events. It changes when a field changes its meaning or goes.
 pub const VERSION: u32 = 1;
@@ -75,6 +76,40 @@ pub enum Kind {
         attempt: u32,
         /// The images of its parents, as its build gets them.
         parents: BTreeMap<LayerName, Digest>,
+    },
+    /// A runner was leased for the layer. The engine at hand is not leased.
+    Leased {
+        /// The layer.
+        layer: LayerName,
+        /// The lease's name.
+        lease: String,
+        /// The row of the catalog's table that leased it.
+        source: String,
+        /// What was asked for.
+        size: Size,
+        /// The tier that it is, where it is one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        tier: Option<String>,
+        /// Where it builds, without a login.
+        endpoint: String,
+        /// How long it took.
+        ms: u64,
+    },
+    /// A runner was given back.
+    Released {
+        /// The layer.
+        layer: LayerName,
+        /// The lease's name.
+        lease: String,
+        /// The most memory that was used at a time, in MiB, where somebody has measured it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        peak_memory_mb: Option<u64>,
+        /// The processor time that was used, in milliseconds, where somebody has measured it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        cpu_ms: Option<u64>,
+        /// Why it is still leased, where that is so: the next run, or `lamina runners prune`, tries again.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        trouble: Option<String>,
     },
     /// Whether an earlier image of the layer stands in for its Dockerfile's stage `donor`. Told again where a build can't
     /// use the donor that it was given.
@@ -160,6 +195,9 @@ pub enum Kind {
         reason: String,
         /// How long is waited.
         wait_ms: u64,
+        /// That memory ran out, where that is why; then the next attempt has the next larger size.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        oom: Option<Oom>,
     },
     /// The layer's image is in the registry.
     LayerBuilt {
@@ -290,9 +328,11 @@ pub enum StepStatus {
 
 impl Kind {
     /// The names of all kinds, as the field `event` has them.
-    pub const NAMES: [&'static str; 17] = [
+    pub const NAMES: [&'static str; 19] = [
         "run-started",
         "layer-started",
+        "leased",
+        "released",
         "donor",
         "step-started",
         "step-finished",
@@ -314,6 +354,8 @@ impl Kind {
     pub fn layer(&self) -> Option<&LayerName> {
         match self {
             Kind::LayerStarted { layer, .. }
+            | Kind::Leased { layer, .. }
+            | Kind::Released { layer, .. }
             | Kind::Donor { layer, .. }
             | Kind::StepStarted { layer, .. }
             | Kind::StepFinished { layer, .. }

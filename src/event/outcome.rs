@@ -89,9 +89,31 @@ pub struct Failure {
     /// The step that failed, where one did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub step: Option<StepFailure>,
+    /// That memory ran out, where that is so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub oom: Option<Oom>,
     /// The file with all that the build wrote.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub log: Option<PathBuf>,
+}
+
+/// That something was killed because memory ran out.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Oom {
+    /// How sure that is.
+    pub verdict: OomVerdict,
+    /// What says so, as text.
+    pub evidence: String,
+}
+
+/// How sure it is that memory ran out. Both earn the one further attempt on a larger runner.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum OomVerdict {
+    /// The failure looks like it.
+    Probable,
+    /// BuildKit, the kernel, or who runs the runner says so.
+    Certain,
 }
 
 /// The kinds of failures.
@@ -114,6 +136,8 @@ pub enum FailureKind {
     Registry,
     /// The engine can't be reached, or went away.
     Engine,
+    /// No runner can be had.
+    Runner,
     /// Memory or disk were not enough.
     Resources,
     /// It was not done in its time.

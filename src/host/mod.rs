@@ -5,6 +5,7 @@ pub mod child;
 pub mod clock;
 pub mod guard;
 pub mod lines;
+pub mod machine;
 pub mod process;
 pub mod secret;
 pub mod signal;

@@ -1,6 +1,6 @@
 //! What holds for all layers.
 
-use super::Platform;
+use super::{Platform, RunnerSource, Tier};
 
 /// `catalog/catalog.ncl`, merged with the overlays.
 #[derive(Clone, Debug, PartialEq)]
@@ -23,6 +23,10 @@ pub struct Catalog {
     pub plain_http: Vec<String>,
     /// Globs of files whose change makes no layer stale, where no layer claims them.
     pub ignored: Vec<String>,
+    /// Where builds run, in order of preference; the engine that is there where it is empty.
+    pub runners: Vec<RunnerSource>,
+    /// The sizes that runners are leased in.
+    pub tiers: Vec<Tier>,
     /// The knob that has all layers rebuilt.
     pub cache_version: u64,
 }

@@ -10,6 +10,7 @@ mod layer;
 mod name;
 mod path;
 mod platform;
+mod runner;
 mod text;
 mod value;
 
@@ -28,4 +29,5 @@ pub use layer::{
 pub use name::{LayerName, NameError, nearest};
 pub use path::{PathError, RelPath};
 pub use platform::{Platform, PlatformError};
+pub use runner::{ProviderKind, RunnerSource, Size, SshHost, Tier};
 pub use value::to_value;

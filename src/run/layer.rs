@@ -12,16 +12,19 @@ use tokio_util::sync::CancellationToken;
 
 use super::compose::{Places, compose};
 use super::hooks::HookError;
+use super::leased::Leased;
 use super::scheduler::Scheduler;
 use super::staging::stage;
 use super::steps::Steps;
 use super::{Promote, Work, donor, promotion};
-use crate::engine::{Solve, SolveError, Solved};
+use crate::engine::{About, Engine, Solve, SolveError, Solved};
 use crate::event::{Action, Built, Failure, FailureKind, Kind, Origin, ProbeResult, StepStatus};
-use crate::model::{Digest, Layer, LayerName};
+use crate::model::{Digest, Layer, LayerName, Platform, Size, Tier};
 use crate::plan::Step;
 use crate::publish::{self, Contents, DonorImage, Proof, UnitsError};
 use crate::registry::{self, Registry, RegistryError, if_found};
+use crate::runner::Request;
+use crate::size::{self, Sizing};
 
 /// How long is waited before another attempt; the last one holds for all further ones.
 const WAITS: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(4)];
@@ -44,12 +47,25 @@ pub(super) enum Stop {
         failure: Box<Failure>,
         /// Whether another attempt may succeed at once.
         retryable: bool,
+        /// What may say that memory ran out.
+        suspect: Option<Box<Suspect>>,
     },
+}
+
+/// A build that failed, before anybody has judged whether memory ran out.
+pub(super) struct Suspect {
+    pub error: SolveError,
+    /// What BuildKit calls the step that failed.
+    pub step: Option<String>,
+    /// Its last lines.
+    pub output: Vec<String>,
 }
 
 /// A layer with a good image.
 pub(super) struct Good {
     pub built: Built,
+    /// What has built it, or proven it, where anything has.
+    pub engine: Option<About>,
     /// Why its tags for people were not moved, where they were to be.
     pub promotion: Option<publish::PromoteError>,
 }
@@ -59,26 +75,40 @@ impl<R: Registry> LayerWork<'_, R> {
     pub async fn run(self) -> Result<Good, Stop> {
         let mut attempt = 1;
         let mut image = None;
+        let mut size = sizing(self.work, self.step);
         loop {
             let (layer, parents) = (self.step.layer.clone(), self.parents.clone());
             self.tell(Kind::LayerStarted { layer, attempt, parents });
-            let failure = match self.attempt(&mut image).await {
-                Err(Stop::Failed { failure, retryable: true }) => failure,
+            let runner = Leased::new(self.work, request_of(self.work, self.step, &size), &self.tell, &self.cancel);
+            let ended = self.attempt(&mut image, &size, &runner).await;
+            let (failure, retryable) = match runner.give_back(ended).await {
+                Err(Stop::Failed { failure, retryable, .. }) if retryable || failure.oom.is_some() => {
+                    (failure, retryable)
+                }
                 ended => return ended,
             };
-            let Some(next) = self.scheduler.borrow_mut().retry(&self.step.layer) else {
-                return Err(Stop::Failed { failure, retryable: true });
+            let larger = failure.oom.as_ref().and_then(|_| larger(self.work, self.step, &size));
+            let (next, wait) = match larger {
+                Some(larger) => {
+                    size = larger;
+                    (self.scheduler.borrow_mut().retry_larger(&self.step.layer), Duration::ZERO)
+                }
+                None if !retryable => (None, Duration::ZERO),
+                None => {
+                    let wait = WAITS[(attempt as usize - 1).min(WAITS.len() - 1)];
+                    (self.scheduler.borrow_mut().retry(&self.step.layer), wait)
+                }
             };
-            let wait = WAITS[(attempt as usize - 1).min(WAITS.len() - 1)];
+            let Some(next) = next else { return Err(Stop::Failed { failure, retryable, suspect: None }) };
             let (layer, wait_ms) = (self.step.layer.clone(), millis(wait));
-            self.tell(Kind::Retrying { layer, attempt, reason: failure.message, wait_ms });
+            self.tell(Kind::Retrying { layer, attempt, reason: failure.message, wait_ms, oom: failure.oom });
             self.unless_cancelled(sleep(wait)).await?;
             attempt = next;
         }
     }
 
     /// One attempt; `image` is what an earlier one has got to.
-    async fn attempt(&self, image: &mut Option<Built>) -> Result<Good, Stop> {
+    async fn attempt(&self, image: &mut Option<Built>, size: &Sizing, runner: &Leased<'_>) -> Result<Good, Stop> {
         let name = &self.step.layer;
         let layer = self.work.snapshot.layer(name);
         let layer = layer.ok_or_else(|| failed(FailureKind::Other, format!("there is no layer {name}")))?;
@@ -86,7 +116,7 @@ impl<R: Registry> LayerWork<'_, R> {
         let built = match image {
             Some(built) => built.clone(),
             None => {
-                let mut built = self.image(layer, &mut steps).await?;
+                let mut built = self.image(layer, &mut steps, size, runner).await?;
                 let size = registry::compressed_size(self.work.registry, &self.step.image, Some(&built.digest));
                 // It is for people to know; nothing depends on it.
                 built.size = self.unless_cancelled(size).await?.ok();
@@ -98,8 +128,8 @@ impl<R: Registry> LayerWork<'_, R> {
                 built
             }
         };
-        self.prove(&built.digest, &steps).await?;
-        self.units(&built.digest).await?;
+        self.prove(&built.digest, &steps, runner).await?;
+        self.units(layer, &built.digest, runner).await?;
         let promotion = match self.work.settings.promote {
             Promote::Each if promotion::is_selected(self.step) => {
                 let moving = promotion::promote(self.work, name, &self.step.image, &built.digest, &self.tell);
@@ -107,11 +137,11 @@ impl<R: Registry> LayerWork<'_, R> {
             }
             _ => None,
         };
-        Ok(Good { built, promotion })
+        Ok(Good { built, engine: runner.about(), promotion })
     }
 
     /// The layer's image: the one that is there, or the one that is built.
-    async fn image(&self, layer: &Layer, steps: &mut Steps) -> Result<Built, Stop> {
+    async fn image(&self, layer: &Layer, steps: &mut Steps, size: &Sizing, runner: &Leased<'_>) -> Result<Built, Stop> {
         let before = self.look_up().await?;
         let found = |digest, origin| Built { digest, origin, size: None, steps_run: 0, steps_cached: 0 };
         match (before, self.step.action) {
@@ -121,10 +151,10 @@ impl<R: Registry> LayerWork<'_, R> {
                 Err(failed(FailureKind::Registry, message))
             }
             (Some(digest), Action::Build) if !self.step.forced => Ok(found(digest, Origin::Found)),
-            (before, Action::Build) => match self.build(layer, steps).await {
+            (before, Action::Build) => match self.build(layer, steps, size.minutes, runner).await {
                 Ok(solved) => self.agree(solved).await,
                 Err(Stop::Cancelled) => Err(Stop::Cancelled),
-                Err(Stop::Failed { failure, retryable }) => {
+                Err(Stop::Failed { failure, retryable, suspect }) => {
                     // The push may have been good although the build was not; or somebody else has pushed meanwhile.
                     match self.look_up().await {
                         Ok(Some(digest)) if before.as_ref() != Some(&digest) => {
@@ -133,7 +163,7 @@ impl<R: Registry> LayerWork<'_, R> {
                             self.tell(Kind::Warning { layer: Some(layer.name.clone()), message });
                             Ok(found(digest, Origin::Found))
                         }
-                        _ => Err(Stop::Failed { failure, retryable }),
+                        _ => Err(Stop::Failed { failure, retryable, suspect }),
                     }
                 }
             },
@@ -152,9 +182,10 @@ impl<R: Registry> LayerWork<'_, R> {
         Ok(Built { digest, origin, size: None, steps_run, steps_cached })
     }
 
-    async fn build(&self, layer: &Layer, steps: &mut Steps) -> Result<Solved, Stop> {
+    async fn build(&self, layer: &Layer, steps: &mut Steps, minutes: u64, runner: &Leased<'_>) -> Result<Solved, Stop> {
         let work = self.work;
-        let minutes = layer.build.resources.time_budget_min;
+        // Waiting for a runner is no part of the build's time.
+        let engine = runner.engine().await?;
         let deadline = Instant::now().checked_add(Duration::from_secs(minutes.saturating_mul(60)));
         for hook in &layer.hooks.before_build {
             let ran = self.in_time(deadline, minutes, async |cancel: &CancellationToken| {
@@ -171,7 +202,14 @@ impl<R: Registry> LayerWork<'_, R> {
         let staged = match self.unless_cancelled(staging).await? {
             Ok(staged) => staged.map_err(|error| {
                 let hints = error.hint().map(str::to_owned).into_iter().collect();
-                stopped(Failure { kind: error.kind(), message: error.to_string(), hints, step: None, log: None })
+                stopped(Failure {
+                    kind: error.kind(),
+                    message: error.to_string(),
+                    hints,
+                    step: None,
+                    oom: None,
+                    log: None,
+                })
             })?,
             Err(error) => return Err(failed(FailureKind::Other, format!("its files can't be copied: {error}"))),
         };
@@ -188,11 +226,11 @@ impl<R: Registry> LayerWork<'_, R> {
             solve.ok_or_else(|| failed(FailureKind::Other, format!("{} can't be built", layer.name)))
         };
         let building = async |cancel: &CancellationToken| {
-            let solved = self.solve(&compose(donor.clone())?, steps, cancel).await;
+            let solved = self.solve(engine, &compose(donor.clone())?, steps, cancel).await;
             let solved = match (&donor, solved) {
                 (Some(donor), Err(error)) if donor::is_to_blame(donor, &error, steps.failed(&error)) => {
                     self.tell_donor(&Err(format!("{donor} can't be used any more: {}", error.message)));
-                    self.solve(&compose(None)?, steps, cancel).await
+                    self.solve(engine, &compose(None)?, steps, cancel).await
                 }
                 (_, solved) => solved,
             };
@@ -201,9 +239,13 @@ impl<R: Registry> LayerWork<'_, R> {
         self.in_time(deadline, minutes, building).await
     }
 
-    async fn solve(&self, solve: &Solve, steps: &mut Steps, cancel: &CancellationToken) -> Result<Solved, SolveError> {
-        let no_engine = || SolveError::new(FailureKind::Engine, "there is no engine".to_owned());
-        let engine = self.work.engine.ok_or_else(no_engine)?;
+    async fn solve(
+        &self,
+        engine: &dyn Engine,
+        solve: &Solve,
+        steps: &mut Steps,
+        cancel: &CancellationToken,
+    ) -> Result<Solved, SolveError> {
         let tell = self.tell.clone();
         steps.begin_build();
         // Who reads has gone when the run was given up.
@@ -230,8 +272,11 @@ impl<R: Registry> LayerWork<'_, R> {
 
     /// Puts the unit manifest of a cooked layer beside its image, where it is not there. That it can't be done costs
     /// those advice who build on the layer, and undoes no build.
-    async fn units(&self, digest: &Digest) -> Result<(), Stop> {
-        let Some(engine) = self.work.engine else { return Ok(()) };
+    async fn units(&self, layer: &Layer, digest: &Digest, runner: &Leased<'_>) -> Result<(), Stop> {
+        if layer.cooked.is_none() {
+            return Ok(());
+        }
+        let engine = runner.engine().await?;
         let (snapshot, layer) = (&*self.work.snapshot, &self.step.layer);
         let contents = Contents { snapshot, layer, image: &self.step.image, digest };
         let publishing = publish::publish_units(self.work.registry, engine, &contents, &self.cancel);
@@ -280,6 +325,7 @@ impl<R: Registry> LayerWork<'_, R> {
                 message: format!("the hook `{}` failed: {error}", command.join(" ")),
                 hints: Vec::new(),
                 step: steps.step(step, code),
+                oom: None,
                 log: None,
             })
         })
@@ -298,7 +344,7 @@ impl<R: Registry> LayerWork<'_, R> {
         Ok(())
     }
 
-    async fn prove(&self, digest: &Digest, steps: &Steps) -> Result<(), Stop> {
+    async fn prove(&self, digest: &Digest, steps: &Steps, runner: &Leased<'_>) -> Result<(), Stop> {
         let (work, image) = (self.work, &self.step.image);
         let Some(probes) = work.snapshot.probes(&self.step.layer).filter(|probes| !probes.is_empty()) else {
             return Ok(());
@@ -315,7 +361,7 @@ impl<R: Registry> LayerWork<'_, R> {
             self.tell(proved(count));
             return Ok(());
         }
-        let engine = work.engine.ok_or_else(|| failed(FailureKind::Engine, "there is no engine".to_owned()))?;
+        let engine = runner.engine().await?;
         let (tell, layer) = (self.tell.clone(), self.step.layer.clone());
         let mut found = |probe: ProbeResult| drop(tell.send(Kind::Probed { layer: layer.clone(), probe }));
         let verdict = publish::prove(engine, image, digest, &probes, &mut found, &self.cancel).await;
@@ -369,7 +415,7 @@ impl<R: Registry> LayerWork<'_, R> {
             Err(_) => {
                 let message = format!("it was not done in its time of {minutes} min");
                 let hints = vec!["`build.resources.time_budget_min` says how long it may take".to_owned()];
-                Err(stopped(Failure { kind: FailureKind::TimedOut, message, hints, step: None, log: None }))
+                Err(stopped(Failure { kind: FailureKind::TimedOut, message, hints, step: None, oom: None, log: None }))
             }
         }
     }
@@ -383,8 +429,10 @@ impl<R: Registry> LayerWork<'_, R> {
         if error.cancelled {
             return Stop::Cancelled;
         }
+        let (step, output) = (steps.failed(&error).map(str::to_owned), steps.last_lines(&error));
+        let suspect = Box::new(Suspect { error: error.clone(), step, output });
         let retryable = error.retryable;
-        Stop::Failed { failure: Box::new(steps.failure(error)), retryable }
+        Stop::Failed { failure: Box::new(steps.failure(error)), retryable, suspect: Some(suspect) }
     }
 
     fn tell(&self, kind: Kind) {
@@ -393,12 +441,49 @@ impl<R: Registry> LayerWork<'_, R> {
     }
 }
 
-fn failed(kind: FailureKind, message: String) -> Stop {
-    stopped(Failure { kind, message, hints: Vec::new(), step: None, log: None })
+/// What the build of a step's layer gets.
+fn sizing<R: Registry>(work: &Work<'_, R>, step: &Step) -> Sizing {
+    let known = work.settings.sizes.get(&step.layer).cloned();
+    let declared = || Some(Sizing::declared(work.snapshot.layer(&step.layer)?, tiers(work)));
+    let nothing = || Sizing { needs: Size { cpu: 1, memory_mb: 1024 }, tier: None, minutes: 30 };
+    known.or_else(declared).unwrap_or_else(nothing)
 }
 
-fn stopped(failure: Failure) -> Stop {
-    Stop::Failed { failure: Box::new(failure), retryable: false }
+fn tiers<'w, R: Registry>(work: &'w Work<'_, R>) -> &'w [Tier] {
+    work.snapshot.catalog.config.as_ref().map(|config| &config.tiers[..]).unwrap_or_default()
+}
+
+fn platforms<'w, R: Registry>(work: &'w Work<'_, R>, step: &Step) -> &'w [Platform] {
+    work.snapshot.layer(&step.layer).map(|layer| &layer.build.platforms[..]).unwrap_or_default()
+}
+
+/// The size of the one attempt after memory ran out.
+fn larger<R: Registry>(work: &Work<'_, R>, step: &Step, size: &Sizing) -> Option<Sizing> {
+    let tier = size::larger(tiers(work), platforms(work, step).first(), size.leased())?.clone();
+    Some(Sizing { needs: tier.size, tier: Some(tier), minutes: size.minutes })
+}
+
+/// The lease that work at a step asks for.
+pub(super) fn request<R: Registry>(work: &Work<'_, R>, step: &Step) -> Request {
+    request_of(work, step, &sizing(work, step))
+}
+
+fn request_of<R: Registry>(work: &Work<'_, R>, step: &Step, size: &Sizing) -> Request {
+    Request {
+        layer: step.layer.clone(),
+        size: size.leased(),
+        tier: size.tier.as_ref().map(|tier| tier.name.clone()),
+        platforms: platforms(work, step).to_vec(),
+        minutes: size.minutes,
+    }
+}
+
+pub(super) fn failed(kind: FailureKind, message: String) -> Stop {
+    stopped(Failure { kind, message, hints: Vec::new(), step: None, oom: None, log: None })
+}
+
+pub(super) fn stopped(failure: Failure) -> Stop {
+    Stop::Failed { failure: Box::new(failure), retryable: false, suspect: None }
 }
 
 /// Why an image is not good.
@@ -410,7 +495,7 @@ fn unproven(verdict: &publish::Verdict) -> Failure {
         1 => format!("a probe failed: {first}"),
         count => format!("{count} of {} probes failed: {first}", verdict.results.len()),
     };
-    Failure { kind: FailureKind::Proof, message, hints: Vec::new(), step: None, log: None }
+    Failure { kind: FailureKind::Proof, message, hints: Vec::new(), step: None, oom: None, log: None }
 }
 
 /// A duration in whole milliseconds.

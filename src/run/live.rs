@@ -165,9 +165,9 @@ impl<'a, R: Registry> Live<'a, R> {
         started: Timestamp,
     ) {
         let (verdict, outcome) = match ended {
-            Ok(Good { built, promotion }) => {
+            Ok(Good { built, engine, promotion }) => {
                 let finished = self.work.clock.now();
-                let done = Done { step, built: built.clone(), parents, started, finished };
+                let done = Done { step, built: built.clone(), engine, parents, started, finished };
                 self.good.insert(step.layer.clone(), GoodLayer { done, promotion });
                 (Verdict::Succeeded, Outcome::Succeeded { built })
             }

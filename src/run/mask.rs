@@ -1,6 +1,6 @@
 //! Secrets are masked in everything that a run tells.
 
-use crate::event::{Failure, Kind, Outcome, ProbeResult, StepFailure};
+use crate::event::{Failure, Kind, Oom, Outcome, ProbeResult, StepFailure};
 use crate::host::secret::Secret;
 
 /// What a secret's text becomes.
@@ -63,7 +63,13 @@ impl Mask {
             Kind::Transfer { id, .. } => self.apply(id),
             Kind::Output { line, .. } => self.apply(line),
             Kind::Warning { message, .. } => self.apply(message),
-            Kind::Retrying { reason, .. } | Kind::PromotionSkipped { reason } => self.apply(reason),
+            Kind::Retrying { reason, oom, .. } => {
+                self.apply(reason);
+                self.oom(oom);
+            }
+            Kind::PromotionSkipped { reason } => self.apply(reason),
+            Kind::Leased { endpoint, .. } => self.apply(endpoint),
+            Kind::Released { trouble, .. } => self.optional(trouble),
             Kind::Probed { probe, .. } => self.probe(probe),
             Kind::LayerFinished { outcome: Outcome::Failed { failure }, .. } => self.failure(failure),
             Kind::RunStarted { .. }
@@ -78,12 +84,20 @@ impl Mask {
     }
 
     fn failure(&self, failure: &mut Failure) {
-        let Failure { kind: _, message, hints, step, log: _ } = failure;
+        let Failure { kind: _, message, hints, step, oom, log: _ } = failure;
         self.apply(message);
         hints.iter_mut().for_each(|hint| self.apply(hint));
+        self.oom(oom);
         if let Some(StepFailure { name, dockerfile: _, lines: _, span: _, exit_code: _, output }) = step {
             self.apply(name);
             output.iter_mut().for_each(|line| self.apply(line));
+        }
+    }
+
+    /// Its evidence may be a line that the build wrote.
+    fn oom(&self, oom: &mut Option<Oom>) {
+        if let Some(oom) = oom {
+            self.apply(&mut oom.evidence);
         }
     }
 

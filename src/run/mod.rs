@@ -7,6 +7,7 @@ pub mod compose;
 pub mod donor;
 pub mod hooks;
 mod layer;
+mod leased;
 mod live;
 pub mod mask;
 mod promotion;
@@ -20,12 +21,13 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::engine::Engine;
 use crate::event::RunId;
 use crate::host::clock::Clock;
 use crate::model::{Fingerprint, LayerName};
 use crate::plan::Plan;
 use crate::registry::Registry;
+use crate::runner::Pool;
+use crate::size::Sizing;
 use crate::snapshot::Snapshot;
 
 pub use live::{Ended, run};
@@ -38,8 +40,8 @@ pub struct Work<'a, R: Registry> {
     pub snapshot: Arc<Snapshot>,
     /// What is done.
     pub plan: &'a Plan,
-    /// What builds; a plan without steps needs none.
-    pub engine: Option<&'a dyn Engine>,
+    /// Where builds run; a plan without steps needs none.
+    pub pool: Option<&'a Pool>,
     /// Where images are.
     pub registry: &'a R,
     /// The secrets of its builds.
@@ -54,6 +56,8 @@ pub struct Work<'a, R: Registry> {
 pub struct Settings<'a> {
     /// How many layers at a time, and what a failure stops.
     pub schedule: scheduler::Options,
+    /// What the builds of layers get; of one that is not among them, what it declares.
+    pub sizes: BTreeMap<LayerName, Sizing>,
     /// Which tags for people are moved, and when.
     pub promote: Promote,
     /// What is written down of the images that were built.

@@ -5,8 +5,11 @@ use jiff::Timestamp;
 use tokio::sync::mpsc::UnboundedSender;
 use tokio_util::sync::CancellationToken;
 
+use super::layer::{self, Stop};
+use super::leased::Leased;
 use super::{Attest, Work};
-use crate::event::{Built, Kind};
+use crate::engine::About;
+use crate::event::{Built, FailureKind, Kind};
 use crate::model::{Digest, ImageRef, LayerName};
 use crate::plan::{Reason, Step};
 use crate::publish::{self, Contents, Moved, PromoteError, Provenance};
@@ -47,46 +50,55 @@ pub(super) async fn promote_all<R: Registry>(
 /// be is no reason to call a layer bad.
 pub(super) async fn attest_all<R: Registry>(work: &Work<'_, R>, done: &[Done<'_>], tell: &UnboundedSender<Kind>) {
     let cancel = CancellationToken::new();
-    let attest = |done: &Done<'_>| {
-        let (layer, image, digest) = (done.step.layer.clone(), done.step.image.clone(), done.built.digest.clone());
-        let (parents, started, finished) = (done.parents.clone(), done.started, done.finished);
-        let cancel = &cancel;
-        async move {
-            let Some(engine) = work.engine.filter(|_| work.settings.attest >= Attest::Provenance) else { return };
-            let provenance = Provenance {
-                snapshot: &work.snapshot,
-                layer: &layer,
-                image: &image,
-                digest: &digest,
-                parents: &parents,
-                revision: work.settings.revision.as_deref(),
-                engine: engine.about(),
-                run: &work.run,
-                started,
-                finished,
-            };
-            if let Err(error) = publish::attest(work.registry, &provenance).await {
-                let message = format!("what it was made from is not written down: {error}");
-                drop(tell.send(Kind::Warning { layer: Some(layer.clone()), message }));
-            }
-            if work.settings.attest < Attest::All {
-                return;
-            }
-            let contents = Contents { snapshot: &work.snapshot, layer: &layer, image: &image, digest: &digest };
-            let now = work.clock.now();
-            if let Err(error) = publish::inventory(work.registry, engine, &contents, now, cancel).await {
-                let message = format!("what is in it is not written down: {error}");
-                drop(tell.send(Kind::Warning { layer: Some(layer.clone()), message }));
-            }
-        }
+    join_all(done.iter().map(|done| attest(work, done, tell, &cancel))).await;
+}
+
+async fn attest<R: Registry>(
+    work: &Work<'_, R>,
+    done: &Done<'_>,
+    tell: &UnboundedSender<Kind>,
+    cancel: &CancellationToken,
+) {
+    let (name, image, digest) = (&done.step.layer, &done.step.image, &done.built.digest);
+    let warn = |message| drop(tell.send(Kind::Warning { layer: Some(name.clone()), message }));
+    let Some(engine) = done.engine.as_ref().filter(|_| work.settings.attest >= Attest::Provenance) else { return };
+    let provenance = Provenance {
+        snapshot: &work.snapshot,
+        layer: name,
+        image,
+        digest,
+        parents: &done.parents,
+        revision: work.settings.revision.as_deref(),
+        engine,
+        run: &work.run,
+        started: done.started,
+        finished: done.finished,
     };
-    join_all(done.iter().map(attest)).await;
+    if let Err(error) = publish::attest(work.registry, &provenance).await {
+        warn(format!("what it was made from is not written down: {error}"));
+    }
+    if work.settings.attest < Attest::All {
+        return;
+    }
+    let runner = Leased::new(work, layer::request(work, done.step), tell, cancel);
+    let written = async {
+        let engine = runner.engine().await?;
+        let contents = Contents { snapshot: &work.snapshot, layer: name, image, digest };
+        let written = publish::inventory(work.registry, engine, &contents, work.clock.now(), cancel).await;
+        written.map_err(|error| layer::failed(FailureKind::Other, error.to_string()))
+    };
+    let written = written.await;
+    if let Err(Stop::Failed { failure, .. }) = runner.give_back(written).await {
+        warn(format!("what is in it is not written down: {}", failure.message));
+    }
 }
 
 /// An image that this run has built.
 pub(super) struct Done<'a> {
     pub step: &'a Step,
     pub built: Built,
+    /// What has built it, or proven it.
+    pub engine: Option<About>,
     pub parents: std::collections::BTreeMap<LayerName, Digest>,
     pub started: Timestamp,
     pub finished: Timestamp,

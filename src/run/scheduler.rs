@@ -11,6 +11,10 @@ use std::time::Duration;
 use crate::event::{CancelReason, NotRun};
 use crate::model::LayerName;
 
+/// How often a layer is tried again on a larger runner after memory ran out. Who needs more has declared too little
+/// (ADR 004).
+pub const LARGER_RUNNERS: u32 = 1;
+
 /// How a plan is run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Options {
@@ -88,6 +92,8 @@ struct Node {
     /// How long it takes from this layer's start to the end of the last one that waits for it.
     path: Duration,
     attempts: u32,
+    /// How many of them were on a larger runner.
+    larger: u32,
     state: State,
 }
 
@@ -122,7 +128,7 @@ impl Scheduler {
                 ready.insert((Reverse(path), layer.clone()));
             }
             let children = children.remove(&layer).unwrap_or_default();
-            (layer, Node { needs: task.needs, children, path, attempts: 0, state: State::Waiting })
+            (layer, Node { needs: task.needs, children, path, attempts: 0, larger: 0, state: State::Waiting })
         };
         let nodes = tasks.into_iter().map(node).collect();
         Ok(Self { options, nodes, ready, running: 0, cancelled: None })
@@ -148,9 +154,24 @@ impl Scheduler {
             return None;
         }
         let node = self.nodes.get_mut(layer).filter(|node| node.state == State::Running)?;
-        if node.attempts >= self.options.attempts {
+        if node.attempts - node.larger >= self.options.attempts {
             return None;
         }
+        node.attempts += 1;
+        Some(node.attempts)
+    }
+
+    /// Whether a running layer whose memory ran out is tried again on a larger runner, and which attempt that is: once,
+    /// and besides the attempts after other failures. Work that was cancelled is not.
+    pub fn retry_larger(&mut self, layer: &LayerName) -> Option<u32> {
+        if self.cancelled > Some(CancelReason::LayerFailed) {
+            return None;
+        }
+        let node = self.nodes.get_mut(layer).filter(|node| node.state == State::Running)?;
+        if node.larger >= LARGER_RUNNERS {
+            return None;
+        }
+        node.larger += 1;
         node.attempts += 1;
         Some(node.attempts)
     }

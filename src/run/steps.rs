@@ -8,10 +8,14 @@ use crate::dockerfile::Dockerfile;
 use crate::engine::{Instruction, Progress, SolveError};
 use crate::event::{Failure, Kind, StepFailure, StepStatus};
 use crate::model::{LayerName, RelPath};
+use crate::runner::oom;
 use crate::tree::Files;
 
 /// How many of a step's last lines are kept for the case that it fails.
-const KEPT: usize = 40;
+const KEPT: usize = oom::LINES;
+
+/// How many of them a failure shows.
+const TOLD: usize = 40;
 
 /// How many lines of a Dockerfile are shown around a failed step, on either side.
 const AROUND: u32 = 2;
@@ -110,12 +114,18 @@ impl Steps {
     /// Why a build failed, with what is known of the step that did.
     pub fn failure(&self, error: SolveError) -> Failure {
         let step = error.step.and_then(|step| self.step(self.first.saturating_add(step), error.exit_code));
-        Failure { kind: error.kind, message: error.message, hints: error.hints, step, log: None }
+        Failure { kind: error.kind, message: error.message, hints: error.hints, step, oom: None, log: None }
     }
 
     /// What BuildKit calls the step that a build failed in, where it failed in one.
     pub fn failed<'s>(&'s self, error: &SolveError) -> Option<&'s str> {
         self.seen.get(&self.first.saturating_add(error.step?)).map(|seen| seen.name.as_str())
+    }
+
+    /// The last lines of the step that a build failed in.
+    pub fn last_lines(&self, error: &SolveError) -> Vec<String> {
+        let seen = error.step.and_then(|step| self.seen.get(&self.first.saturating_add(step)));
+        seen.map(|seen| seen.output.iter().cloned().collect()).unwrap_or_default()
     }
 
     /// What is known of a step that failed.
@@ -124,7 +134,7 @@ impl Steps {
         let source = self.source.as_ref().zip(seen.lines);
         let dockerfile = source.map(|(source, _)| source.path.to_string());
         let lines = source.map(|(source, span)| excerpt(&source.text, span)).unwrap_or_default();
-        let output = seen.output.iter().cloned().collect();
+        let output = seen.output.iter().skip(seen.output.len().saturating_sub(TOLD)).cloned().collect();
         Some(StepFailure { name: seen.name.clone(), dockerfile, lines, span: seen.lines, exit_code, output })
     }
 

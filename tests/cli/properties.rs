@@ -189,6 +189,8 @@ impl Spec {
             mirrors: Vec::new(),
             plain_http: Vec::new(),
             ignored: Vec::new(),
+            runners: Vec::new(),
+            tiers: Vec::new(),
             cache_version: self.cache_version,
         };
         let catalog = Loaded {

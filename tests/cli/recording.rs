@@ -168,6 +168,7 @@ pub fn failure(log: Option<PathBuf>) -> Failure {
             exit_code: Some(37),
             output: vec!["cc -c a.c".to_owned(), "\u{1b}[31ma.c:1: error\u{1b}[0m\u{7}".to_owned(), String::new()],
         }),
+        oom: None,
         log,
     }
 }
@@ -248,6 +249,7 @@ pub fn eventful() -> Recording {
             attempt: 1,
             reason: "the connection was lost".to_owned(),
             wait_ms: 1500,
+            oom: None,
         })
         .step("nickel", 0, "[2/3] RUN make")
         .output("nickel", 0, "cc -c a.c")
@@ -268,6 +270,7 @@ pub fn eventful() -> Recording {
         message: "1 of 1 probes failed".to_owned(),
         hints: Vec::new(),
         step: None,
+        oom: None,
         log: None,
     };
     run.add(Kind::Probed { layer: name("wasm"), probe: wrong })

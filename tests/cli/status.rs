@@ -26,6 +26,7 @@ fn failed(shop: &Workshop, layer: &str) {
         message: "a step failed".to_owned(),
         hints: Vec::new(),
         step: None,
+        oom: None,
         log: None,
     };
     let kinds = [

@@ -75,6 +75,8 @@ fn a_catalog_says_how_registries_are_asked() {
         mirrors: vec![lamina::model::Mirror { registry: "docker.io".to_owned(), host: "a.b/c".to_owned() }],
         plain_http: vec!["a.b".to_owned()],
         ignored: vec![],
+        runners: Vec::new(),
+        tiers: Vec::new(),
         cache_version: 1,
     };
     let options = Options::for_catalog(&catalog, |name| (name == "HOME").then(|| "/home/me".into()));

@@ -66,6 +66,8 @@ impl Shop {
             mirrors: Vec::new(),
             plain_http: Vec::new(),
             ignored: Vec::new(),
+            runners: Vec::new(),
+            tiers: Vec::new(),
             cache_version: 0,
         };
         let snapshot = Snapshot::new(Loaded {

@@ -125,13 +125,14 @@ fn no_text_of_a_failure_shows_a_secret() {
             exit_code: Some(1),
             output: vec![text()],
         }),
+        oom: None,
         log: None,
     };
     let events = [
         Kind::StepStarted { layer: app(), step: 0, name: text(), line: None },
         Kind::Output { layer: app(), step: 0, stderr: false, line: text() },
         Kind::Warning { layer: None, message: text() },
-        Kind::Retrying { layer: app(), attempt: 1, reason: text(), wait_ms: 0 },
+        Kind::Retrying { layer: app(), attempt: 1, reason: text(), wait_ms: 0, oom: None },
         Kind::LayerFinished { layer: app(), outcome: Outcome::Failed { failure: failure.into() }, ms: 0 },
     ];
     for mut event in events {

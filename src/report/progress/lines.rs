@@ -5,7 +5,7 @@ use std::io::Write;
 use std::time::Duration;
 
 use super::shown;
-use crate::event::{CancelReason, Event, Kind, Origin, Outcome, Reader, RunOutcome, StepStatus};
+use crate::event::{CancelReason, Event, Kind, Oom, OomVerdict, Origin, Outcome, Reader, RunOutcome, StepStatus};
 use crate::model::LayerName;
 use crate::report::run::donor;
 use crate::report::run::is_instruction;
@@ -95,6 +95,15 @@ impl Lines {
                 self.forget(layer);
                 Some(if *attempt > 1 { format!("attempt {attempt}") } else { "begins".to_owned() })
             }
+            Kind::Leased { source, size, tier, endpoint, ms, .. } => {
+                let size = tier.as_deref().map_or(size.to_string(), |tier| format!("{} ({size})", shown(tier)));
+                let took = duration(Duration::from_millis(*ms));
+                Some(format!("on a runner of {}: {size}, {}, after {took}", shown(source), shown(endpoint)))
+            }
+            Kind::Released { lease, trouble, .. } => match trouble {
+                Some(trouble) => Some(format!("the runner {} is still leased: {}", shown(lease), shown(trouble))),
+                None => verbose.then(|| "the runner is given back".to_owned()),
+            },
             Kind::Donor { tag, digest, why_none, .. } => {
                 Some(donor(tag.as_ref(), digest.as_ref(), why_none.as_deref()))
             }
@@ -126,6 +135,10 @@ impl Lines {
             Kind::Transfer { .. } | Kind::Proved { .. } | Kind::LayerBuilt { .. } => None,
             Kind::Output { line, .. } => verbose.then(|| format!("| {}", shown(line)).trim_end().to_owned()),
             Kind::Warning { message, .. } => Some(format!("warning: {}", shown(message))),
+            Kind::Retrying { attempt, reason, oom: Some(oom), .. } => {
+                let oom = shown(&oom_text(oom));
+                Some(format!("attempt {attempt} failed, the next one is on a larger runner: {}; {oom}", shown(reason)))
+            }
             Kind::Retrying { attempt, reason, wait_ms, .. } => {
                 let wait = duration(Duration::from_millis(*wait_ms));
                 Some(format!("attempt {attempt} failed, the next one in {wait}: {}", shown(reason)))
@@ -162,6 +175,15 @@ impl Lines {
         steps.iter().for_each(|step| drop(self.steps.remove(step)));
         self.begun.retain(|(begun, _)| begun != layer);
     }
+}
+
+/// That memory ran out, as people read it.
+pub fn oom_text(oom: &Oom) -> String {
+    let verdict = match oom.verdict {
+        OomVerdict::Certain => "certain",
+        OomVerdict::Probable => "probable",
+    };
+    format!("oom: {verdict}, {}", oom.evidence)
 }
 
 fn finished(outcome: &Outcome, took: Duration) -> Option<String> {

@@ -1,0 +1,121 @@
+//! The runners of a build, from the catalog's table and the command line.
+
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use super::context::{Context, state_folder};
+use super::engine::EngineArgs;
+use super::error::CommandError;
+use super::exit::Exit;
+use crate::engine::{Engine, Environment};
+use crate::event::RunId;
+use crate::host::clock::System;
+use crate::model::{Catalog, ProviderKind, RunnerSource};
+use crate::runner::providers::{self, Host};
+use crate::runner::{Endpoint, Folder, Opener, Owner, Pool, Record, Source, Swept};
+use crate::snapshot::Snapshot;
+
+/// How long a build waits for leases that others have left behind to go.
+const SWEEP: Duration = Duration::from_secs(10);
+
+/// Where builds run.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub struct RunnerArgs {
+    /// Build on runners of this row of the catalog's table `runners` only; may be repeated, in order of preference
+    #[arg(long, value_name = "RUNNER")]
+    pub runner: Vec<String>,
+    #[command(flatten)]
+    pub engine: EngineArgs,
+}
+
+impl RunnerArgs {
+    /// The runners of a run. Where only the engine at hand may build, it is looked for at once.
+    ///
+    /// # Errors
+    /// When there is no such row, no engine, or no folder to write leases down in.
+    pub fn pool(&self, context: &Context<'_>, snapshot: &Snapshot, run: &RunId) -> Result<Pool, CommandError> {
+        let rows = self.rows(snapshot)?;
+        let options = self.engine.options(context);
+        let at_hand: OnceLock<Arc<dyn Engine>> = OnceLock::new();
+        if rows.iter().all(|row| row.provider == ProviderKind::Engine) {
+            let _ = at_hand.set(Arc::from(self.engine.open(context)?));
+        }
+        let open: Opener = Box::new(move |endpoint| match (endpoint, at_hand.get()) {
+            (Endpoint::Current, Some(engine)) => Ok(Arc::clone(engine)),
+            (endpoint, _) => Ok(Arc::from(endpoint.open(&options)?)),
+        });
+        let host = host(context, snapshot)?;
+        let source = |row: RunnerSource| match providers::open(&row.provider, &host) {
+            Ok(provider) => Ok(Source { row, provider }),
+            Err(error) => Err(CommandError::new(Exit::Usage, format!("runner {}: {error}", row.name))),
+        };
+        let sources = rows.into_iter().map(source).collect::<Result<_, _>>()?;
+        let ledger = Box::new(Folder::new(host.state.join("leases")));
+        Ok(Pool::new(sources, ledger, open, Arc::new(System), Owner::this(), run.clone()))
+    }
+
+    fn rows(&self, snapshot: &Snapshot) -> Result<Vec<RunnerSource>, CommandError> {
+        let declared = snapshot.catalog.config.as_ref().map(|config| config.runners.clone()).unwrap_or_default();
+        let declared = if declared.is_empty() { vec![at_hand()] } else { declared };
+        if self.runner.is_empty() {
+            return Ok(declared);
+        }
+        let row = |name: &String| {
+            let found = declared.iter().find(|row| row.name == *name).cloned();
+            found.ok_or_else(|| CommandError::unknown("runner", name, declared.iter().map(|row| row.name.as_str())))
+        };
+        self.runner.iter().map(row).collect()
+    }
+}
+
+/// The row of a catalog that has none.
+fn at_hand() -> RunnerSource {
+    let (capacity, largest) = (None, None);
+    let provider = ProviderKind::Engine;
+    RunnerSource { name: "engine".to_owned(), provider, capacity, platforms: Vec::new(), largest, timeout_s: 120 }
+}
+
+/// What providers need of this machine.
+///
+/// # Errors
+/// When nobody says where the home folder is.
+pub fn host(context: &Context<'_>, snapshot: &Snapshot) -> Result<Host, CommandError> {
+    let state = state_folder().ok_or_else(|| {
+        CommandError::new(Exit::Failure, "there is no folder to write leases down in")
+            .hint("set HOME, or XDG_STATE_HOME")
+    })?;
+    let config = snapshot.catalog.config.as_ref();
+    let of = |list: fn(&Catalog) -> Vec<String>| config.map(list).unwrap_or_default();
+    Ok(Host {
+        env: Environment::of_process(),
+        lamina: Some(context.program().to_owned()),
+        root: context.root().to_owned(),
+        state,
+        plain_http: of(|catalog| catalog.plain_http.clone()),
+        mirrors: config.map(|config| config.mirrors.clone()).unwrap_or_default(),
+    })
+}
+
+/// Releases what runs that have ended have left behind, as far as that goes in a few seconds, and says what is left.
+pub async fn sweep_stale(context: &Context<'_>, pool: &Pool, host: &Host) {
+    let now = crate::host::clock::now();
+    let stale = |record: &Record| record.is_stale(now);
+    let sweep = pool.sweep(stale, |record| providers::open(&record.provider, host).ok());
+    match tokio::time::timeout(SWEEP, sweep).await {
+        Ok(Ok((swept, unreadable))) => {
+            for Swept { record, error } in swept {
+                let (lease, run) = (&record.lease, &record.run);
+                context.ui.remark(&match error {
+                    None => format!("the runner {lease}, which run {run} has left behind, is released"),
+                    Some(error) => format!("the runner {lease} of run {run} can't be released: {error}"),
+                });
+            }
+            unreadable.iter().for_each(|error| context.ui.remark(&format!("a lease can't be read: {error}")));
+        }
+        Ok(Err(error)) => context.ui.remark(&format!("leases can't be read: {error}")),
+        Err(_) => {
+            let seconds = SWEEP.as_secs();
+            context.ui.remark(&format!("runners of earlier runs were not released in {seconds} s: `lamina runners`"));
+        }
+    }
+}
