@@ -31,9 +31,10 @@ use crate::run::cache::CacheStore;
 use crate::run::compose::{Places, compose};
 use crate::run::hooks::HookSettings;
 use crate::run::scheduler::Options;
+use crate::run::staging::Copies;
 use crate::run::secrets::{GivenSecret, GivenSsh, Missing, Secrets, SecretsError};
 use crate::run::{self, Attest, Ended, Promote, Settings, Work};
-use crate::runner::{Pool, Swept};
+use crate::runner::Pool;
 use crate::snapshot::Snapshot;
 use crate::tree;
 
@@ -209,17 +210,22 @@ fn build(
             pool::sweep_stale(context, pool, host).await;
         }
         let pool = pool.as_ref();
-        let work = Work { run: run.clone(), snapshot, plan, pool, registry, secrets, settings, clock: &System };
+        let work = Work {
+            run: run.clone(),
+            snapshot,
+            plan,
+            pool,
+            registry,
+            stage: &Copies,
+            secrets,
+            settings,
+            clock: &System,
+        };
         let running = run::run(&work, started, &mut readers, &mut signals);
         // Runners are given back also where lamina itself is wrong.
         let ended = AssertUnwindSafe(running).catch_unwind().await;
         if let Some(pool) = pool {
-            for Swept { record, error } in pool.close().await {
-                if let Some(error) = error {
-                    let lease = &record.lease;
-                    context.ui.remark(&format!("the runner {lease} is still leased: {error} (`lamina runners prune`)"));
-                }
-            }
+            pool::close(context, pool).await;
         }
         let ended = ended.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
         ended.map_err(|error| CommandError::new(Exit::Failure, format!("the plan can't be run: {error}")))
@@ -253,7 +259,7 @@ impl Reader for Shared {
 
 /// The code of a run: of several failures, the one that is the layers' own.
 fn exit(ended: &Ended) -> Exit {
-    let of_engine = |kind: &FailureKind| *kind == FailureKind::Engine;
+    let of_engine = |kind: &FailureKind| matches!(kind, FailureKind::Engine | FailureKind::Runner);
     let of_registry = |kind: &FailureKind| matches!(kind, FailureKind::Registry | FailureKind::Unauthorized);
     let failures = &ended.failures;
     match ended.outcome {

@@ -18,6 +18,9 @@ use crate::snapshot::Snapshot;
 /// How long a build waits for leases that others have left behind to go.
 const SWEEP: Duration = Duration::from_secs(10);
 
+/// How long lamina stays for runners that a run could not give back: who is in a hurry has asked twice.
+const CLOSE: Duration = Duration::from_secs(15);
+
 /// Where builds run.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub struct RunnerArgs {
@@ -116,6 +119,23 @@ pub async fn sweep_stale(context: &Context<'_>, pool: &Pool, host: &Host) {
         Err(_) => {
             let seconds = SWEEP.as_secs();
             context.ui.remark(&format!("runners of earlier runs were not released in {seconds} s: `lamina runners`"));
+        }
+    }
+}
+
+/// Gives back what a run still holds, and says what is left: it is written down, and the next run tries again.
+pub async fn close(context: &Context<'_>, pool: &Pool) {
+    let hint = "`lamina runners prune` tries again";
+    match tokio::time::timeout(CLOSE, pool.close()).await {
+        Ok(all) => {
+            for Swept { record, error } in all {
+                if let Some(error) = error {
+                    context.ui.remark(&format!("the runner {} is still leased: {error} ({hint})", record.lease));
+                }
+            }
+        }
+        Err(_) => {
+            context.ui.remark(&format!("runners were not released in {} s ({hint})", CLOSE.as_secs()));
         }
     }
 }

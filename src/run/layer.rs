@@ -3,7 +3,6 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::mpsc::UnboundedSender;
@@ -14,7 +13,6 @@ use super::compose::{Places, compose};
 use super::hooks::HookError;
 use super::leased::Leased;
 use super::scheduler::Scheduler;
-use super::staging::stage;
 use super::steps::Steps;
 use super::{Promote, Work, donor, promotion};
 use crate::engine::{About, Engine, Solve, SolveError, Solved};
@@ -196,23 +194,11 @@ impl<R: Registry> LayerWork<'_, R> {
         if let Some(parent) = self.missing_parent(layer) {
             return Err(failed(FailureKind::Other, format!("the image of {parent} is not known")));
         }
-        let (snapshot, name) = (Arc::clone(&work.snapshot), layer.name.clone());
-        // Files are copied beside the other layers' work.
-        let staging = tokio::task::spawn_blocking(move || stage(&snapshot, &name));
-        let staged = match self.unless_cancelled(staging).await? {
-            Ok(staged) => staged.map_err(|error| {
-                let hints = error.hint().map(str::to_owned).into_iter().collect();
-                stopped(Failure {
-                    kind: error.kind(),
-                    message: error.to_string(),
-                    hints,
-                    step: None,
-                    oom: None,
-                    log: None,
-                })
-            })?,
-            Err(error) => return Err(failed(FailureKind::Other, format!("its files can't be copied: {error}"))),
-        };
+        let staged = self.unless_cancelled(work.stage.stage(&work.snapshot, &layer.name)).await?.map_err(|error| {
+            let hints = error.hint().map(str::to_owned).into_iter().collect();
+            let (step, oom, log) = (None, None, None);
+            stopped(Failure { kind: error.kind(), message: error.to_string(), hints, step, oom, log })
+        })?;
         let donor = self.donor().await?;
         let how = (work.settings.cache, work.settings.source_date_epoch);
         let compose = |donor: Option<DonorImage>| {
@@ -405,6 +391,7 @@ impl<R: Registry> LayerWork<'_, R> {
             }
         };
         tokio::select! {
+            biased;
             ended = &mut work => return ended,
             () = late => cancel.cancel(),
         }
