@@ -6,7 +6,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use jiff::Timestamp;
-use lamina::engine::{Options, Output, Progress, Solve};
+use lamina::engine::{Options, Output, Progress, Solve, SolveError, Solved};
 use lamina::event::RunId;
 use lamina::model::{ProviderKind, Size};
 use lamina::runner::providers::{self, Host};
@@ -32,6 +32,12 @@ pub struct Fixture {
     pub left: Box<dyn Fn(&LeaseId) -> Vec<String>>,
     /// Goes with the fixture.
     pub folder: TempDir,
+}
+
+/// What a build on a lease has come to.
+pub struct Built {
+    pub solved: Result<Solved, SolveError>,
+    pub lines: Vec<String>,
 }
 
 /// A lease that is asked for: its record, as it is written down.
@@ -85,10 +91,17 @@ impl Fixture {
 
     /// Builds where a lease builds, and finds what its step has said.
     async fn build(&self, endpoint: &Endpoint, word: &str) {
+        let Built { solved, lines } = self.solve(endpoint, word, "RUN cat /stamp && echo").await;
+        assert!(solved.is_ok(), "{}: {solved:#?}", self.name);
+        assert!(lines.iter().any(|line| line == word), "{}: {lines:#?}", self.name);
+    }
+
+    /// Builds where a lease builds.
+    async fn solve(&self, endpoint: &Endpoint, word: &str, step: &str) -> Built {
         let context = self.folder.path().join(format!("context-{word}"));
         fs::create_dir_all(&context).unwrap();
         fs::write(context.join("stamp"), word).unwrap();
-        let text = format!("FROM {}\nCOPY stamp /stamp\nRUN cat /stamp && echo\n", self.base);
+        let text = format!("FROM {}\nCOPY stamp /stamp\n{step}\n", self.base);
         fs::write(context.join("Dockerfile"), text).unwrap();
         let options = Options { env: self.host.env.clone(), lamina: self.host.lamina.clone(), ..Options::default() };
         let engine = endpoint.open(&options).unwrap();
@@ -101,8 +114,30 @@ impl Fixture {
             }
         };
         let solved = engine.solve(&solve, &mut hear, &CancellationToken::new()).await;
-        assert!(solved.is_ok(), "{}: {solved:#?}", self.name);
-        assert!(lines.iter().any(|line| line == word), "{}: {lines:#?}", self.name);
+        Built { solved, lines }
+    }
+
+    /// A step needs more memory than its runner has: who leases it knows that it was killed for that.
+    pub fn says_that_memory_ran_out(&self) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let (provider, asked) = (self.open(), self.asked());
+            assert!(provider.about().sized, "{}", self.name);
+            let endpoint = asked.acquire(&*provider).await.unwrap();
+            let record = asked.record();
+            // It doubles a text that is to be of 512 MiB; the runner has as much for everything.
+            let step = "RUN awk 'BEGIN{s=\"x\"; while(length(s)<536870912) s=s s; print length(s)}'";
+            let built = self.solve(&endpoint, record.lease.as_str(), step).await;
+            let evidence = provider.evidence(&record, record.asked_at).await.unwrap();
+            provider.release(&record).await.unwrap();
+            self.nothing_is_left(&record);
+            let error = built.solved.unwrap_err();
+            assert!(error.out_of_memory || error.exit_code == Some(137), "{}: {error:#?}", self.name);
+            assert!(evidence.alone && evidence.oom.is_some(), "{}: {evidence:#?}", self.name);
+            let usage = evidence.usage.unwrap();
+            let (memory, cpu) = (usage.peak_memory_mb.unwrap(), usage.cpu_ms.unwrap());
+            assert!((100..=512).contains(&memory) && cpu > 0, "{}: {usage:?}", self.name);
+        });
     }
 
     async fn a_build_works_and_release_may_be_repeated(&self) {
@@ -168,7 +203,7 @@ impl Fixture {
     async fn two_at_a_time(&self) {
         let provider = self.open();
         let (one, other) = (self.asked(), self.asked());
-        let (first, second) = futures_util::join!(one.acquire(&*provider), other.acquire(&*provider));
+        let (first, second) = futures_util::future::join(one.acquire(&*provider), other.acquire(&*provider)).await;
         let (first, second) = (first.unwrap(), second.unwrap());
         let leases = provider.about().leases;
         assert_eq!(first != second, leases, "{}: {first} {second}", self.name);
@@ -252,6 +287,22 @@ fn process_holds() {
 fn container_holds() {
     if let Some(fixture) = container("the contract of container") {
         fixture.holds();
+    }
+}
+
+#[test]
+fn memory_that_runs_out_on_a_process_is_known() {
+    let kernel_log = fs::File::open("/dev/kmsg").is_ok();
+    let test = "memory that runs out on a process";
+    if let Some(fixture) = process(test).filter(|_| has(test, "the kernel's log can't be read", kernel_log)) {
+        fixture.says_that_memory_ran_out();
+    }
+}
+
+#[test]
+fn memory_that_runs_out_in_a_container_is_known() {
+    if let Some(fixture) = container("memory that runs out in a container") {
+        fixture.says_that_memory_ran_out();
     }
 }
 

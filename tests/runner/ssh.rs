@@ -34,8 +34,8 @@ impl Pool {
         let request = Request { layer, size, tier, platforms, minutes: 1 };
         let lease = LeaseId::new(now, u64::from(std::process::id()) << 8 | salt);
         let record = Record::new(lease, Owner::this(), RunId::new(now, 1), ("row", &self.kind), &request, now);
-        let acquired = self.provider.acquire(&record, &|_| Ok(()), &CancellationToken::new());
-        let acquired = self.runtime.block_on(acquired);
+        let never = CancellationToken::new();
+        let acquired = self.runtime.block_on(self.provider.acquire(&record, &|_| Ok(()), &never));
         (record, acquired)
     }
 
@@ -64,17 +64,23 @@ fn a_host_with_another_key_is_refused_for_good() {
     assert!(!stranger.passing && stranger.message.contains("Permission denied"), "{stranger:?}");
 }
 
+/// sshd says the same where it does not forward and where there is no such socket.
 #[test]
-fn a_host_that_forwards_nothing_says_so() {
-    let Some(sshd) = Sshd::with("a host that forwards nothing", "AllowStreamLocalForwarding no") else { return };
-    let refused = Pool::of(sshd.kind(1)).refused();
-    assert!(!refused.passing && refused.hints[0].contains("AllowStreamLocalForwarding"), "{refused:?}");
-    // And one that forwards, but has no such socket.
-    let Some(sshd) = Sshd::start("a host without an engine") else { return };
-    for engine in ["docker:///no/such/engine.sock", "unix:///no/such/engine.sock"] {
-        let host = SshHost { engine: engine.to_owned(), ..sshd.host(1) };
-        let refused = Pool::of(sshd.pool(vec![host], "known", "user")).refused();
-        assert!(refused.passing && refused.hints[0].contains(engine), "{refused:?}");
+fn a_host_that_forwards_nothing_or_has_no_engine_says_what_it_takes() {
+    let test = "a host without an engine";
+    let (Some(closed), Some(open)) = (Sshd::with(test, "AllowStreamLocalForwarding no"), Sshd::start(test)) else {
+        return;
+    };
+    let engine = |engine: &str| vec![SshHost { engine: engine.to_owned(), ..open.host(1) }];
+    for kind in [
+        closed.kind(1),
+        open.pool(engine("docker:///no/such/engine.sock"), "known", "user"),
+        open.pool(engine("unix:///no/such/engine.sock"), "known", "user"),
+    ] {
+        let refused = Pool::of(kind).refused();
+        assert!(refused.passing && refused.message.contains("open failed"), "{refused:?}");
+        assert!(refused.hints[0].contains("engine.sock") || refused.hints[0].contains(&closed.socket), "{refused:?}");
+        assert!(refused.hints[1].contains("AllowStreamLocalForwarding"), "{refused:?}");
     }
 }
 

@@ -26,6 +26,8 @@ use crate::runner::{About, Endpoint, Evidence, LeaseId, LedgerError, Provider, P
 const LOOK: Duration = Duration::from_millis(20);
 /// How long the engine behind a tunnel has to answer.
 const ANSWER: Duration = Duration::from_secs(10);
+/// How long ssh has to say why nothing answers.
+const LAST_WORDS: Duration = Duration::from_millis(300);
 /// How long a host that failed comes last.
 const REST: Duration = Duration::from_secs(60);
 
@@ -177,6 +179,8 @@ impl Ssh {
         let asked = socket.clone();
         let answers = tokio::task::spawn_blocking(move || answers(&asked, engine)).await.unwrap_or_default();
         if !answers {
+            // What ssh says of it may not be read yet.
+            sleep(LAST_WORDS).await;
             let words = look().map(|(_, words)| words).unwrap_or_default();
             return Err(explained(&words, to));
         }
@@ -300,13 +304,11 @@ fn explained(words: &str, to: &SshHost) -> ProviderError {
         return ProviderError::lasting(words)
             .hint("put the public key into authorized_keys there, and name the private one as `identity`");
     }
-    if has("prohibited") {
-        return ProviderError::lasting(words)
-            .hint("sshd there has to allow it: `AllowStreamLocalForwarding yes` (or `local`) in sshd_config");
-    }
     let error = ProviderError::passing(words);
     match has("open failed") || has("nothing answers") {
-        true => error.hint(format!("{} has to be a socket there that this user may open", to.engine)),
+        true => error
+            .hint(format!("{} has to be a socket there that this user may open", to.engine))
+            .hint("and sshd there has to allow it: `AllowStreamLocalForwarding local` in sshd_config"),
         false => error,
     }
 }
