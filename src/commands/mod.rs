@@ -30,6 +30,7 @@ mod progress;
 mod replay;
 mod report;
 mod retag;
+mod runners;
 mod schema;
 mod scope;
 mod selection;
@@ -124,6 +125,7 @@ enum Command {
     New(new::Args),
     Report(report::Args),
     Replay(replay::Args),
+    Runners(runners::Args),
     Crates(crates::Args),
     Explain(explain::Args),
     List(list::Args),
@@ -229,6 +231,7 @@ fn dispatch(context: &Context<'_>, command: &Command) -> Result<Exit, CommandErr
         Command::Suggest(args) => suggest::run(context, args),
         Command::Report(args) => report::run(context, args),
         Command::Replay(args) => replay::run(context, args),
+        Command::Runners(args) => runners::run(context, args),
         Command::Crates(args) => crates::run(context, args),
         Command::List(args) => list::run(context, args),
         Command::Show(args) => show::run(context, args),

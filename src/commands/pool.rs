@@ -58,8 +58,7 @@ impl RunnerArgs {
     }
 
     fn rows(&self, snapshot: &Snapshot) -> Result<Vec<RunnerSource>, CommandError> {
-        let declared = snapshot.catalog.config.as_ref().map(|config| config.runners.clone()).unwrap_or_default();
-        let declared = if declared.is_empty() { vec![at_hand()] } else { declared };
+        let declared = declared(snapshot);
         if self.runner.is_empty() {
             return Ok(declared);
         }
@@ -69,6 +68,12 @@ impl RunnerArgs {
         };
         self.runner.iter().map(row).collect()
     }
+}
+
+/// The catalog's table, in order of preference.
+pub fn declared(snapshot: &Snapshot) -> Vec<RunnerSource> {
+    let declared = snapshot.catalog.config.as_ref().map(|config| config.runners.clone()).unwrap_or_default();
+    if declared.is_empty() { vec![at_hand()] } else { declared }
 }
 
 /// The row of a catalog that has none.

@@ -62,10 +62,26 @@ impl Program {
     ///
     /// # Errors
     /// When it can't be started or waited for.
-    pub async fn run(&self, cancel: &CancellationToken, mut read: impl FnMut(&[u8])) -> Result<Ended, ProcessError> {
+    pub async fn run(&self, cancel: &CancellationToken, read: impl FnMut(&[u8])) -> Result<Ended, ProcessError> {
+        self.run_told(|_| {}, cancel, read).await
+    }
+
+    /// Runs it as [`Program::run`] does; `started` gets its process id first.
+    ///
+    /// # Errors
+    /// When it can't be started or waited for.
+    pub async fn run_told(
+        &self,
+        started: impl FnOnce(u32),
+        cancel: &CancellationToken,
+        mut read: impl FnMut(&[u8]),
+    ) -> Result<Ended, ProcessError> {
         let name = self.path.to_string_lossy().into_owned();
         let io_error = |source| ProcessError::Io { program: name.clone(), source };
         let mut group = Group::start(self).map_err(|source| start_error(&name, source))?;
+        if let Some(id) = group.leader.id() {
+            started(id);
+        }
         let mut stderr = group.leader.stderr.take();
         let mut buffer = vec![0; CHUNK];
         let mut status = None;

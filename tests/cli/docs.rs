@@ -8,7 +8,7 @@ use lamina::diag::Code;
 
 use crate::workshop::{RUST, Workshop};
 
-const COMMANDS: [&str; 27] = [
+const COMMANDS: [&str; 28] = [
     "cascade",
     "why",
     "plan",
@@ -26,6 +26,7 @@ const COMMANDS: [&str; 27] = [
     "new",
     "report",
     "replay",
+    "runners",
     "list",
     "show",
     "graph",

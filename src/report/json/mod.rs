@@ -18,6 +18,7 @@ pub mod layers;
 pub mod new;
 pub mod pins;
 pub mod plan;
+pub mod runners;
 pub mod schema;
 pub mod status;
 pub mod suggest;

@@ -19,6 +19,7 @@ use super::layers::{List, Show};
 use super::new::Written;
 use super::pins::{Lock, Outdated};
 use super::plan::Plan;
+use super::runners::{Runners, RunnersPrune};
 use super::status::Status;
 use super::suggest::Suggest;
 use super::units::Units;
@@ -51,6 +52,8 @@ pub static SHAPES: &[Shape] = &[
     Shape::of::<Plan<'_>>(),
     Shape::of::<Report<'_>>(),
     Shape::of::<ReportList<'_>>(),
+    Shape::of::<Runners<'_>>(),
+    Shape::of::<RunnersPrune<'_>>(),
     Shape::of::<Schemas>(),
     Shape::of::<Show<'_>>(),
     Shape::of::<Units<'_>>(),
