@@ -79,6 +79,9 @@ const ROOMS: &[(&str, u8, &[&str])] = &[
             "cascade",
         ],
     ),
+    // Runners lease engines; what is built on them is not theirs to know.
+    ("runner", 3, &["model", "host", "event", "engine"]),
+    ("size", 4, &["model", "history"]),
     ("suggest", 5, &["model", "unit"]),
     // Beside `publish`: units in registries and target folders.
     ("warm", 6, &["model", "registry", "event", "engine", "unit", "cargo"]),
@@ -129,6 +132,8 @@ const ROOMS: &[(&str, u8, &[&str])] = &[
             "cascade",
             "plan",
             "publish",
+            "runner",
+            "size",
         ],
     ),
     (
@@ -161,12 +166,16 @@ const ROOMS: &[(&str, u8, &[&str])] = &[
             "publish",
             "unit",
             "crates",
+            "runner",
+            "size",
         ],
     ),
     (
         "commands",
         9,
         &[
+            "runner",
+            "size",
             "warm",
             "model",
             "diag",
