@@ -18,7 +18,7 @@ struct With<'a> {
 
 impl Sources for With<'_> {
     fn text(&self, path: &RelPath) -> Result<Arc<str>, Box<Diagnostic>> {
-        if *path == self.path { Ok(Arc::clone(&self.text)) } else { self.files.text(path) }
+        if *path == self.path { Ok(Arc::clone(&self.text)) } else { Sources::text(self.files, path) }
     }
 }
 

@@ -16,8 +16,8 @@ use crate::run::delivered::{Checked, MAX_DOCUMENT, SecretContext, State};
 /// No value of a secret is read. The answer is one line of JSON. Exit code 1 says that something is missing or wrong.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
-  lamina integrate --all < delivered.json
-  lamina integrate stratumiops --events-url nats://127.0.0.1:4222 < delivered.json")]
+  cat delivered.json | lamina integrate --all
+  cat delivered.json | lamina integrate stratumiops --events-url nats://127.0.0.1:4222")]
 pub struct Args {
     #[command(flatten)]
     selection: SelectionArgs,
@@ -30,7 +30,7 @@ pub fn run(context: &Context<'_>, args: &Args) -> Result<Exit, CommandError> {
     let read = std::io::stdin().lock().take(MAX_DOCUMENT + 1).read_to_end(&mut text);
     read.map_err(|error| CommandError::failure("stdin can't be read", error))?;
     let wrong = |why: String| {
-        CommandError::new(Exit::Usage, format!("stdin holds no secret-delivery context: {why}"))
+        CommandError::new(Exit::Failure, format!("stdin holds no secret-delivery context: {why}"))
             .hint("`lamina schema secret-context` says what it is")
     };
     if text.len() as u64 > MAX_DOCUMENT {

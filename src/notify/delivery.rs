@@ -137,6 +137,11 @@ impl Delivery {
         }
     }
 
+    /// Whether the server is there at this moment.
+    pub fn is_connected(&self) -> bool {
+        self.state() == State::Connected
+    }
+
     fn state(&self) -> State {
         *self.shared.state.borrow()
     }

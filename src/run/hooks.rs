@@ -86,7 +86,7 @@ pub struct HookAnswer {
     /// Whether lamina is to go on.
     pub ok: bool,
     /// Why not.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
 }
 

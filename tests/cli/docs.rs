@@ -8,7 +8,7 @@ use lamina::diag::Code;
 
 use crate::workshop::{RUST, Workshop};
 
-const COMMANDS: [&str; 27] = [
+const COMMANDS: [&str; 29] = [
     "cascade",
     "why",
     "plan",
@@ -28,6 +28,8 @@ const COMMANDS: [&str; 27] = [
     "replay",
     "list",
     "show",
+    "directives",
+    "integrate",
     "graph",
     "export",
     "adr",
