@@ -191,6 +191,7 @@ impl Spec {
             ignored: Vec::new(),
             runners: Vec::new(),
             tiers: Vec::new(),
+            events: Default::default(),
             cache_version: self.cache_version,
         };
         let catalog = Loaded {

@@ -116,7 +116,7 @@ struct Listener {
 
 impl Listener {
     fn new(options: async_nats::ConnectOptions, url: &str, settings: &Settings) -> Self {
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let subject = format!("{}.{}.>", settings.prefix, settings.workspace);
         let subscriber = runtime.block_on(async {
             let client = options.connect(url).await.unwrap();
