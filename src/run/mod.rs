@@ -4,6 +4,7 @@
 
 pub mod cache;
 pub mod compose;
+pub mod delivered;
 pub mod donor;
 pub mod hooks;
 mod layer;
