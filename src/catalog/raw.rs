@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-pub use crate::model::{Adr, Axiom, Class, NativeSource, Needed, Network, ProviderKind};
+pub use crate::model::{Adr, Axiom, Class, NativeSource, Needed, Network, ProviderKind, Sccache};
 
 macro_rules! record {
     ($(#[$meta:meta])* $name:ident { $($(#[$field_meta:meta])* $field:ident: $type:ty,)* }) => {
@@ -149,8 +149,18 @@ Catalog {
     runners: Vec<Runner>,
     #[serde(default)]
     tiers: Vec<Tier>,
+    #[serde(default)]
+    caches: Option<Caches>,
+    #[serde(default)]
+    sccache: Option<SccacheSettings>,
     cache_version: f64,
 });
+
+record!(/// Compiled crates below the layers.
+SccacheSettings { backend: Sccache, });
+
+record!(/// Who may write which layer caches.
+Caches { granted: BTreeMap<String, Vec<String>>, });
 
 record!(/// A source of runners.
 Runner {

@@ -9,6 +9,7 @@ use futures_util::FutureExt;
 use futures_util::future::join_all;
 
 use super::Format;
+use super::caching::CacheArgs;
 use super::context::Context;
 use super::error::CommandError;
 use super::exit::Exit;
@@ -16,6 +17,7 @@ use super::images::RegistryArgs;
 use super::planning::{self, PlanArgs, Planned};
 use super::pool::{self, RunnerArgs};
 use super::progress::ProgressArgs;
+use crate::cache::Session;
 use crate::engine::{About, Engine};
 use crate::event::{self, Action, FailureKind, Kind, PlannedLayer, Reader, RunId, RunOutcome, SkippedLayer};
 use crate::history::Retention;
@@ -27,7 +29,6 @@ use crate::publish::DonorImage;
 use crate::report::json::build::Build;
 use crate::report::run::{self as report, Style, Summary};
 use crate::report::{json, reason};
-use crate::run::cache::CacheStore;
 use crate::run::compose::{Places, compose};
 use crate::run::hooks::HookSettings;
 use crate::run::scheduler::Options;
@@ -85,9 +86,8 @@ pub struct Args {
     /// Cook from nothing: give no build an earlier image of its layer as donor of compiled crates
     #[arg(long)]
     clean: bool,
-    /// Where the layer cache is
-    #[arg(long, value_name = "WHERE", value_enum, default_value_t)]
-    cache: CacheWhere,
+    #[command(flatten)]
+    cache: CacheArgs,
     /// Set the times in images to this moment, where the engine can
     #[arg(long, value_name = "SECONDS", env = "SOURCE_DATE_EPOCH", hide_env_values = true)]
     source_date_epoch: Option<u64>,
@@ -141,16 +141,6 @@ enum AttestWhat {
     None,
 }
 
-/// Where the layer cache is.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
-enum CacheWhere {
-    /// In the registry of the images
-    #[default]
-    Registry,
-    /// Only in the engine itself
-    None,
-}
-
 pub fn run(context: &Context<'_>, args: &Args) -> Result<Exit, CommandError> {
     let planned = match &args.plan {
         Some(file) => planning::saved(context, file)?,
@@ -159,13 +149,15 @@ pub fn run(context: &Context<'_>, args: &Args) -> Result<Exit, CommandError> {
     let planned = if args.dry_run { planned } else { planning::with_platforms(context, &args.registry, planned)? };
     let Planned { snapshot, plan, .. } = planned;
     let secrets = find_secrets(context, args, &snapshot, &plan)?;
+    let built = plan.steps.iter().filter(|step| step.action == Action::Build).map(|step| &step.layer);
+    let cache = args.cache.session(&snapshot, built)?;
     if args.dry_run {
         let engine = if plan.steps.is_empty() { None } else { Some(args.runners.engine.open(context)?) };
         let donors = find_donors(context, args, &snapshot, &plan)?;
-        context.ui.answer(&commands(args, &snapshot, &plan, &secrets, donors, engine.as_deref()))?;
+        context.ui.answer(&commands((args, cache.as_ref()), &snapshot, &plan, &secrets, donors, engine.as_deref()))?;
         return Ok(Exit::Success);
     }
-    build(context, args, Arc::new(snapshot), &plan, &secrets)
+    build(context, args, Arc::new(snapshot), &plan, &secrets, cache)
 }
 
 fn build(
@@ -174,6 +166,7 @@ fn build(
     snapshot: Arc<Snapshot>,
     plan: &Plan,
     secrets: &Secrets,
+    cache: Option<Session>,
 ) -> Result<Exit, CommandError> {
     let run = RunId::new(System.now(), fastrand::u32(..));
     let pool = if plan.steps.is_empty() { None } else { Some(args.runners.pool(context, &snapshot, &run)?) };
@@ -195,7 +188,7 @@ fn build(
         sizes: BTreeMap::new(),
         promote: args.promote.into(),
         attest: args.attest.into(),
-        cache: args.cache.into(),
+        cache,
         source_date_epoch: args.source_date_epoch,
         donors: donors(context, args),
         hooks: hooks(context, secrets),
@@ -396,7 +389,7 @@ fn find_donors(
 
 /// The commands of all builds, a line each.
 fn commands(
-    args: &Args,
+    (args, cache): (&Args, Option<&Session>),
     snapshot: &Snapshot,
     plan: &Plan,
     secrets: &Secrets,
@@ -416,7 +409,7 @@ fn commands(
             contexts: contexts.collect::<BTreeMap<_, _>>(),
             donor: donors.remove(&step.layer),
         };
-        let how = (args.cache.into(), args.source_date_epoch);
+        let how = (cache, args.source_date_epoch);
         let Some(solve) = compose(snapshot, step, layer, &step.present, places, secrets, how) else { continue };
         let words: Vec<String> = engine.command(&solve).iter().map(|word| quoted(word)).collect();
         text.push_str(&words.join(" "));
@@ -450,15 +443,6 @@ impl From<AttestWhat> for Attest {
             AttestWhat::Provenance => Attest::Provenance,
             AttestWhat::All => Attest::All,
             AttestWhat::None => Attest::None,
-        }
-    }
-}
-
-impl From<CacheWhere> for CacheStore {
-    fn from(place: CacheWhere) -> Self {
-        match place {
-            CacheWhere::Registry => CacheStore::Registry,
-            CacheWhere::None => CacheStore::None,
         }
     }
 }

@@ -1,6 +1,8 @@
 //! What holds for all layers.
 
-use super::{Platform, RunnerSource, Tier};
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{ActorName, LayerName, Platform, RunnerSource, Sccache, Tier};
 
 /// `catalog/catalog.ncl`, merged with the overlays.
 #[derive(Clone, Debug, PartialEq)]
@@ -27,6 +29,10 @@ pub struct Catalog {
     pub runners: Vec<RunnerSource>,
     /// The sizes that runners are leased in.
     pub tiers: Vec<Tier>,
+    /// The layers whose canonical caches pipelines beside CI may write, by the pipeline's name.
+    pub granted: BTreeMap<ActorName, BTreeSet<LayerName>>,
+    /// Where compiled crates are shared below the layers, where they are.
+    pub sccache: Option<Sccache>,
     /// The knob that has all layers rebuilt.
     pub cache_version: u64,
 }

@@ -5,6 +5,7 @@
 //! are skipped, and say so. Each test has a namespace of its own in the registry.
 
 mod attest;
+mod caches;
 mod donor;
 mod endings;
 mod engines;

@@ -23,6 +23,7 @@ const ROOMS: &[(&str, u8, &[&str])] = &[
     ("registry", 1, &["model", "host"]),
     ("event", 1, &["model"]),
     ("unit", 1, &["model"]),
+    ("cache", 2, &["model", "registry"]),
     ("crates", 2, &["model", "unit"]),
     ("cargo", 3, &["model", "diag", "host", "unit"]),
     ("lock", 2, &["model", "diag", "registry"]),
@@ -110,6 +111,7 @@ const ROOMS: &[(&str, u8, &[&str])] = &[
         "run",
         7,
         &[
+            "cache",
             "model",
             "diag",
             "host",
@@ -135,6 +137,7 @@ const ROOMS: &[(&str, u8, &[&str])] = &[
         "report",
         8,
         &[
+            "cache",
             "warm",
             "model",
             "diag",
@@ -167,6 +170,7 @@ const ROOMS: &[(&str, u8, &[&str])] = &[
         "commands",
         9,
         &[
+            "cache",
             "warm",
             "model",
             "diag",
