@@ -107,9 +107,9 @@ impl Session {
             (others.to_owned(), Access::Read, foreign.clone()),
             (others.to_owned(), Access::Write, foreign),
         ];
-        let near = near.into_iter().filter_map(|(name, access, slot)| {
-            Some((name, decide(&self.actor, access, &slot, &self.grants).err()?))
-        });
+        let near = near
+            .into_iter()
+            .filter_map(|(name, access, slot)| Some((name, decide(&self.actor, access, &slot, &self.grants).err()?)));
         let mut bars: Vec<(String, Refused)> =
             uses.refused.into_iter().map(|refused| (refused.slot.to_string(), refused)).collect();
         for (name, refused) in near {

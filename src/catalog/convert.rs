@@ -11,8 +11,8 @@ use super::raw;
 use super::spans::Spans;
 use crate::diag::{Code, Diagnostic};
 use crate::model::{
-    ActorName, Artifact, Base, Build, Catalog, Ceilings, CookProfile, Cooked, Donor, Hooks, Layer, LayerName, Mirror, NativeDep,
-    Platform, RelPath, Resources, RunnerSource, Sccache, Secret, Size, Tier, Tool, is_tag,
+    ActorName, Artifact, Base, Build, Catalog, Ceilings, CookProfile, Cooked, Donor, Hooks, Layer, LayerName, Mirror,
+    NativeDep, Platform, RelPath, Resources, RunnerSource, Sccache, Secret, Size, Tier, Tool, is_tag,
 };
 
 /// How tags begin that lamina, or a registry, gives to an image.
@@ -171,8 +171,7 @@ impl Findings<'_> {
     /// What a pipeline beside CI may write.
     fn granted(&mut self, name: &str, layers: &[String]) -> Option<(ActorName, BTreeSet<LayerName>)> {
         let field = format!("caches.granted.{name}");
-        let layer =
-            |(index, text): (usize, &String)| self.parse::<LayerName>(&format!("{field}[{index}]"), text);
+        let layer = |(index, text): (usize, &String)| self.parse::<LayerName>(&format!("{field}[{index}]"), text);
         let layers = layers.iter().enumerate().filter_map(layer).collect();
         Some((self.parse(&field, name)?, layers))
     }

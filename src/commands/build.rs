@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use futures_util::FutureExt;
 use futures_util::future::join_all;
+use tempfile::NamedTempFile;
 
 use super::Format;
 use super::caching::CacheArgs;
@@ -148,7 +149,7 @@ pub fn run(context: &Context<'_>, args: &Args) -> Result<Exit, CommandError> {
     };
     let planned = if args.dry_run { planned } else { planning::with_platforms(context, &args.registry, planned)? };
     let Planned { snapshot, plan, .. } = planned;
-    let secrets = find_secrets(context, args, &snapshot, &plan)?;
+    let (secrets, _sccache) = find_secrets(context, args, &snapshot, &plan)?;
     let built = plan.steps.iter().filter(|step| step.action == Action::Build).map(|step| &step.layer);
     let cache = args.cache.session(&snapshot, built)?;
     if args.dry_run {
@@ -300,7 +301,13 @@ fn started(snapshot: &Snapshot, plan: &Plan, engine: &str, jobs: usize) -> Kind 
 }
 
 /// The secrets of what is built.
-fn find_secrets(context: &Context<'_>, args: &Args, snapshot: &Snapshot, plan: &Plan) -> Result<Secrets, CommandError> {
+/// The second is the file with the settings of sccache, which goes with the value.
+fn find_secrets(
+    context: &Context<'_>,
+    args: &Args,
+    snapshot: &Snapshot,
+    plan: &Plan,
+) -> Result<(Secrets, Option<NamedTempFile>), CommandError> {
     let layers = || snapshot.layers().map(|loaded| &loaded.layer.build);
     let ids: BTreeSet<&str> = layers().flat_map(|build| &build.secrets).map(|secret| secret.id.as_str()).collect();
     let agents: BTreeSet<&str> = layers().flat_map(|build| &build.ssh).map(String::as_str).collect();
@@ -315,20 +322,27 @@ fn find_secrets(context: &Context<'_>, args: &Args, snapshot: &Snapshot, plan: &
     // A client runs elsewhere than lamina was started.
     let secret: Vec<GivenSecret> = args.secret.iter().map(|given| given.clone().below(context.folder())).collect();
     let ssh: Vec<GivenSsh> = args.ssh.iter().map(|given| given.clone().below(context.folder())).collect();
-    let found = Secrets::find(built, &secret, &ssh, |name| std::env::var_os(name));
-    let found = found.map_err(|error| {
+    let env = |name: &str| std::env::var_os(name);
+    let unusable = |error: SecretsError| {
         let hints: Vec<String> = match &error {
             SecretsError::Missing(all) => all.iter().map(hint).collect(),
             SecretsError::Unusable { .. } => Vec::new(),
         };
         hints.into_iter().fold(CommandError::new(Exit::Failure, error.to_string()), CommandError::hint)
-    })?;
+    };
+    let mut found = Secrets::find(built.clone(), &secret, &ssh, env).map_err(unusable)?;
+    let settings = snapshot.catalog.config.as_ref().and_then(|config| config.sccache.as_ref());
+    // What is only shown names the credentials as they were given.
+    let sccache = match settings.filter(|_| !args.dry_run) {
+        Some(settings) => run::sccache::give(&mut found, settings, built, env).map_err(unusable)?,
+        None => None,
+    };
     for (id, layers) in &found.absent {
         let layers = layers.iter().map(LayerName::as_str).collect::<Vec<_>>().join(", ");
         let variable = secret_variable(id);
         context.ui.remark(&format!("{layers}: without the optional secret `{id}` (--secret id={id},…, or {variable})"));
     }
-    Ok(found)
+    Ok((found, sccache))
 }
 
 fn hint(missing: &Missing) -> String {

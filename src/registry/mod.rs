@@ -42,9 +42,9 @@ pub use credentials::{CredentialsError, Found, Login, LoginKind, Logins, parse_l
 pub use error::{RegistryError, RegistryErrorKind, SetupError, if_found};
 pub use headers::{Challenge, parse_challenges, parse_next_link, parse_retry_after};
 pub use image::{compressed_size, config, platforms};
+pub use links::{Links, parse_links};
 pub use options::Options;
 pub use retry::{Retry, RetryPolicy};
-pub use links::{Links, parse_links};
 pub use wire::{
     Config, Content, Descriptor, WireError, parse_config, parse_content, parse_manifest, parse_repositories, parse_tags,
 };

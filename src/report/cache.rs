@@ -79,7 +79,8 @@ pub fn remarks(listed: &Listed<'_>) -> Vec<String> {
     let number = listed.repositories.iter().filter(|repository| !repository.tags.is_empty()).count();
     let bytes = listed.repositories.iter().flat_map(|repository| &repository.tags);
     let bytes = bytes.fold(0_u64, |sum, tagged| sum.saturating_add(tagged.links.bytes));
-    let mut remarks = vec![format!("{}, {} MB at most: layers may be shared", count(number, "cache"), bytes / 1_000_000)];
+    let mut remarks =
+        vec![format!("{}, {} MB at most: layers may be shared", count(number, "cache"), bytes / 1_000_000)];
     remarks.extend(of_survey(listed.survey));
     remarks.extend(listed.repositories.iter().filter_map(unread));
     remarks
@@ -106,8 +107,10 @@ fn unread(repository: &Repository) -> Option<String> {
 pub fn explain(explained: &Explained<'_>) -> String {
     let Explained { session, root, layer } = *explained;
     let uses = session.uses(layer);
-    let reference = |slot: &Slot| root.reference(slot).map_or_else(|error| error.to_string(), |found| found.to_string());
-    let mut rows = vec![["actor".to_owned(), session.actor.to_string()], ["workspace".to_owned(), session.workspace.to_string()]];
+    let reference =
+        |slot: &Slot| root.reference(slot).map_or_else(|error| error.to_string(), |found| found.to_string());
+    let mut rows =
+        vec![["actor".to_owned(), session.actor.to_string()], ["workspace".to_owned(), session.workspace.to_string()]];
     rows.extend(uses.from.iter().map(|slot| ["reads".to_owned(), reference(slot)]));
     rows.push(["writes".to_owned(), uses.to.as_ref().map_or_else(|| "nothing".to_owned(), reference)]);
     rows.extend(session.bars(layer).iter().map(|(name, Refused { access, why, .. })| {

@@ -103,7 +103,15 @@ impl<'a, R: Registry> Live<'a, R> {
                 begun.insert(step.layer.clone(), work.clock.now());
                 let parents = self.parents(step);
                 let (tell, cancel) = (tell.clone(), cancel.clone());
-                let layer = LayerWork { work, step, parents: parents.clone(), tell, cancel, scheduler, cache: Rollback::default() };
+                let layer = LayerWork {
+                    work,
+                    step,
+                    parents: parents.clone(),
+                    tell,
+                    cancel,
+                    scheduler,
+                    cache: Rollback::default(),
+                };
                 running.push(async move { (step, parents, layer.run().await) });
             }
             if running.is_empty() {

@@ -3,10 +3,16 @@
 //! A Dockerfile that compiles mounts one secret, [`SECRET`], an env-file. lamina puts it together for the run: the
 //! catalog's settings, then what was given as the secret, which has the last word.
 
-use serde::Deserialize;
+use std::ffi::OsString;
+use std::io::Write;
 
+use serde::Deserialize;
+use tempfile::NamedTempFile;
+
+use super::secrets::{self, Secrets, SecretsError};
+use crate::engine::SecretSource;
 use crate::event::SccacheUse;
-use crate::model::Sccache;
+use crate::model::{Layer, Sccache};
 
 /// The id of the secret that Dockerfiles mount.
 pub const SECRET: &str = "sccache_creds";
@@ -16,6 +22,35 @@ const SAID: &str = "lamina-cook: sccache ";
 const LONGEST: usize = 1000;
 /// Where a cache on the engine's disk is mounted, by the Dockerfiles that do.
 const LOCAL: &str = "/var/cache/sccache";
+
+/// Has builds mount the settings and the credentials, where any of the layers mounts the secret. The file is only its
+/// owner's to read, and goes with the value that is returned.
+///
+/// # Errors
+/// When the credentials can't be read, or the file can't be written.
+pub fn give<'a>(
+    secrets: &mut Secrets,
+    settings: &Sccache,
+    mut layers: impl Iterator<Item = &'a Layer>,
+    env: impl Fn(&str) -> Option<OsString>,
+) -> Result<Option<NamedTempFile>, SecretsError> {
+    if !layers.any(|layer| layer.build.secrets.iter().any(|secret| secret.id == SECRET)) {
+        return Ok(None);
+    }
+    let text = env_file(settings, secrets::value(secrets, SECRET, env)?.expose());
+    let written = tempfile::Builder::new().prefix("lamina-sccache-").tempfile().and_then(|mut file| {
+        file.write_all(text.as_bytes())?;
+        Ok(file)
+    });
+    let file = written.map_err(|error| SecretsError::Unusable {
+        id: SECRET.to_owned(),
+        from: "a temporary file".to_owned(),
+        why: error.to_string(),
+    })?;
+    secrets.sources.insert(SECRET.to_owned(), SecretSource::File(file.path().to_owned()));
+    secrets.absent.remove(SECRET);
+    Ok(Some(file))
+}
 
 /// The env-file that Dockerfiles mount.
 ///

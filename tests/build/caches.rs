@@ -142,7 +142,8 @@ fn prune_removes_what_is_old_of_the_actors_own() {
     let (code, failed) = prune(&["--grace-hours", "0"]);
     assert_eq!((code, failed["tags"][0]["fate"].as_str()), (Some(6), Some("failed")), "{failed:#}");
     // One that can't be read stays, and is said.
-    let proxy = Proxy::start(&shop.registry, |_, path| if path.ends_with("/manifests/latest") { Do::Fail } else { Do::Pass });
+    let proxy =
+        Proxy::start(&shop.registry, |_, path| if path.ends_with("/manifests/latest") { Do::Fail } else { Do::Pass });
     shop.catalog(&proxy.host);
     let (code, unread) = prune(&["--grace-hours", "0", "--registry-retries", "0"]);
     assert_eq!((code, unread["unread"].as_array().map(Vec::len)), (Some(6), Some(1)), "{unread:#}");

@@ -143,7 +143,7 @@ proptest! {
         for slot in &uses.from {
             prop_assert_eq!(decide(&session.actor, Access::Read, slot, &session.grants), Ok(()));
         }
-        for slot in &uses.to {
+        if let Some(slot) = &uses.to {
             prop_assert_eq!(decide(&session.actor, Access::Write, slot, &session.grants), Ok(()));
         }
         let unused = uses.from.len() < session.reads().len() || uses.to.is_none();
@@ -169,7 +169,7 @@ proptest! {
             }
         }
         if let Ok(slot) = text.parse::<Slot>() {
-            prop_assert_eq!(slot.to_string(), text);
+            prop_assert_eq!(&slot.to_string(), &text);
         }
         if let Some(name) = ActorName::reduced(&text) {
             prop_assert!(name.as_str().chars().all(plain));
@@ -188,7 +188,8 @@ fn names_that_could_look_like_others_are_refused() {
     for text in ["", "ci:", "ci:a", "CI", "human", "human:", "robot:a", "human:a:b", "ci-aux", "human:a-b"] {
         assert!(text.parse::<Actor>().is_err(), "{text:?}");
     }
-    for text in ["ci", "ci/", "ci/a/b", "dev/a-b", "dev/human.a", "dev/human-a", "dev/human.a-", "dev/human.A-b", "x/a"] {
+    for text in ["ci", "ci/", "ci/a/b", "dev/a-b", "dev/human.a", "dev/human-a", "dev/human.a-", "dev/human.A-b", "x/a"]
+    {
         assert!(text.parse::<Namespace>().is_err(), "{text:?}");
     }
     // The dash after the name is the first one: `human:a` in `b-c` is nobody else in another workspace.
@@ -274,13 +275,20 @@ fn old_caches_go_and_what_a_kept_one_holds_stays() {
     let mut signature = tag("signature", 3, Some(900));
     signature.links.subject = Some(digest(2));
     let by_name = tag(&format!("sha256-{}", "1".repeat(64)), 4, Some(900));
-    let tags = vec![index, tag("child", 2, Some(900)), signature, by_name, tag("old", 5, Some(900)), tag("what", 6, None)];
+    let tags =
+        vec![index, tag("child", 2, Some(900)), signature, by_name, tag("old", 5, Some(900)), tag("what", 6, None)];
     let repository = Repository { slot: "ci/shop/web".parse().unwrap(), tags, unread: None };
     let policy = Policy { keep: Some(Duration::from_secs(7 * 24 * 3600)), last: 0, grace: Duration::ZERO };
     let now = Timestamp::from_second(NOW).unwrap();
     let judged = judge(std::slice::from_ref(&repository), policy, now);
-    let expected =
-        vec![Some(Kept::Recent), Some(Kept::Child), Some(Kept::Referrer), Some(Kept::Referrer), None, Some(Kept::Ageless)];
+    let expected = vec![
+        Some(Kept::Recent),
+        Some(Kept::Child),
+        Some(Kept::Referrer),
+        Some(Kept::Referrer),
+        None,
+        Some(Kept::Ageless),
+    ];
     assert_eq!(judged, [expected]);
     let unread = Repository { unread: Some("403".to_owned()), ..repository };
     assert!(judge(&[unread], policy, now)[0].iter().all(|kept| *kept == Some(Kept::Unread)));
@@ -300,7 +308,9 @@ fn what_a_manifest_holds_on_to_is_read_or_refused() {
     let index = format!(r#"{{"manifests": [{{"digest": "{one}"}}], "subject": {{"digest": "{two}"}}}}"#);
     let links = parse_links(index.as_bytes()).unwrap();
     assert_eq!((links.children, links.subject, links.created), (vec![one], Some(two), None));
-    for broken in ["", "[]", "<html>", r#"{"layers": [{"digest": "md5:0"}]}"#, r#"{"manifests": 1}"#, r#"{"subject": []}"#] {
+    for broken in
+        ["", "[]", "<html>", r#"{"layers": [{"digest": "md5:0"}]}"#, r#"{"manifests": 1}"#, r#"{"subject": []}"#]
+    {
         assert!(parse_links(broken.as_bytes()).is_err(), "{broken}");
     }
 }
@@ -315,16 +325,22 @@ fn shop() -> Workshop {
 #[test]
 fn explain_says_who_reads_and_writes_what() {
     let shop = shop();
-    for (name, actor) in
-        [("ci", "ci"), ("aux", "ci-aux:docs"), ("other", "ci-aux:other"), ("human", "human:ann"), ("agent", "agent:fix.1")]
-    {
+    for (name, actor) in [
+        ("ci", "ci"),
+        ("aux", "ci-aux:docs"),
+        ("other", "ci-aux:other"),
+        ("human", "human:ann"),
+        ("agent", "agent:fix.1"),
+    ] {
         let run = shop.run(["cache", "explain", "web", "--actor", actor]);
         insta::assert_snapshot!(format!("cache_explain_{name}"), run.snapshot());
     }
     insta::assert_snapshot!(shop.run(["cache", "explain", "api", "--actor", "ci-aux:docs"]).snapshot());
-    let args = ["cache", "explain", "web", "--actor", "human:ann", "--cache-disposition", "discard", "--workspace", "pr-7"];
+    let args =
+        ["cache", "explain", "web", "--actor", "human:ann", "--cache-disposition", "discard", "--workspace", "pr-7"];
     insta::assert_snapshot!(shop.run(args).snapshot());
-    let args = ["cache", "explain", "web", "--actor", "ci", "--cache-from", "dev/human.ann-workshop", "--format", "json"];
+    let args =
+        ["cache", "explain", "web", "--actor", "ci", "--cache-from", "dev/human.ann-workshop", "--format", "json"];
     insta::assert_snapshot!(shop.run(args).snapshot());
 }
 

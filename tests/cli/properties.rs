@@ -191,6 +191,8 @@ impl Spec {
             ignored: Vec::new(),
             runners: Vec::new(),
             tiers: Vec::new(),
+            granted: BTreeMap::new(),
+            sccache: None,
             cache_version: self.cache_version,
         };
         let catalog = Loaded {

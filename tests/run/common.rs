@@ -68,6 +68,8 @@ impl Shop {
             ignored: Vec::new(),
             runners: Vec::new(),
             tiers: Vec::new(),
+            granted: std::collections::BTreeMap::new(),
+            sccache: None,
             cache_version: 0,
         };
         let snapshot = Snapshot::new(Loaded {

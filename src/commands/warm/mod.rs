@@ -14,8 +14,8 @@ use super::engine::EngineArgs;
 use super::error::CommandError;
 use super::exit::Exit;
 use super::images::RegistryArgs;
-use crate::cargo::{BuildOptions, Project, ProjectError};
 use crate::cache::{Access, Namespace, Session, Slot, decide};
+use crate::cargo::{BuildOptions, Project, ProjectError};
 use crate::model::LayerName;
 use crate::snapshot::Snapshot;
 
