@@ -124,6 +124,8 @@ pub fn snapshot(layers: Vec<Layer>, files: BTreeMap<String, Vec<u8>>) -> Snapsho
         runners: Vec::new(),
         tiers: Vec::new(),
         events: Default::default(),
+        granted: BTreeMap::new(),
+        sccache: None,
         cache_version: 0,
     };
     let mut snapshot = Snapshot::new(Loaded {

@@ -11,8 +11,9 @@ use super::raw;
 use super::spans::Spans;
 use crate::diag::{Code, Diagnostic};
 use crate::model::{
-    Artifact, Base, Build, Catalog, Ceilings, CookProfile, Cooked, DirectedLayers, Directives, Donor, Events, Hook, Hooks, Layer, LayerName, Mirror, NativeDep,
-    Platform, RelPath, Resources, RunnerSource, Secret, Size, Tier, Tool, is_subject, is_subject_token, is_tag,
+    ActorName, Artifact, Base, Build, Catalog, Ceilings, CookProfile, Cooked, DirectedLayers, Directives, Donor, Events,
+    Hook, Hooks, Layer, LayerName, Mirror, NativeDep, Platform, RelPath, Resources, RunnerSource, Sccache, Secret, Size,
+    Tier, Tool, is_subject, is_subject_token, is_tag,
 };
 
 /// How tags begin that lamina, or a registry, gives to an image.
@@ -206,6 +207,26 @@ impl Findings<'_> {
         }
     }
 
+    /// What a pipeline beside CI may write.
+    fn granted(&mut self, name: &str, layers: &[String]) -> Option<(ActorName, BTreeSet<LayerName>)> {
+        let field = format!("caches.granted.{name}");
+        let layer = |(index, text): (usize, &String)| self.parse::<LayerName>(&format!("{field}[{index}]"), text);
+        let layers = layers.iter().enumerate().filter_map(layer).collect();
+        Some((self.parse(&field, name)?, layers))
+    }
+
+    /// Its settings become lines of an env-file, which Dockerfiles may have a shell read.
+    fn sccache(&mut self, sccache: &Sccache) {
+        for (name, value) in sccache.settings() {
+            let is_plain = |c: char| !c.is_control() && c != '\'';
+            if value.is_empty() || !value.chars().all(is_plain) {
+                let message = format!("`{}` can't be a setting of sccache", value.escape_debug());
+                let help = "leave quotes and control characters out";
+                self.add_with_help(Code::CatalogValue, &format!("sccache.backend.{name}"), message, help);
+            }
+        }
+    }
+
     fn unique<'n>(&mut self, list: &str, what: &str, names: impl Iterator<Item = &'n str>) {
         let mut seen = BTreeSet::new();
         for (index, name) in names.enumerate() {
@@ -240,6 +261,10 @@ pub fn catalog(file: &RelPath, raw: &raw::Catalog, spans: &Spans) -> Result<Cata
     let tier = |(index, tier)| findings.tier(&format!("tiers[{index}]"), tier);
     let tiers = raw.tiers.iter().enumerate().filter_map(tier).collect();
     let events = raw.events.as_ref().map(|events| findings.events(events)).unwrap_or_default();
+    let granted = raw.caches.iter().flat_map(|caches| &caches.granted);
+    let granted = granted.filter_map(|(name, layers)| findings.granted(name, layers)).collect();
+    let sccache = raw.sccache.as_ref().map(|sccache| sccache.backend.clone());
+    sccache.iter().for_each(|sccache| findings.sccache(sccache));
     let cache_version = findings.whole("cache_version", raw.cache_version);
     if !findings.found.is_empty() {
         return Err(findings.found);
@@ -257,6 +282,8 @@ pub fn catalog(file: &RelPath, raw: &raw::Catalog, spans: &Spans) -> Result<Cata
         runners,
         tiers,
         events,
+        granted,
+        sccache,
         cache_version,
     })
 }

@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 pub use crate::model::{
-    Adr, Axiom, Class, Disposing, NativeSource, Needed, Network, Promoting, ProviderKind, Storing,
+    Adr, Axiom, Class, Disposing, NativeSource, Needed, Network, Promoting, ProviderKind, Sccache, Storing,
 };
 
 macro_rules! record {
@@ -169,8 +169,18 @@ Catalog {
     tiers: Vec<Tier>,
     #[serde(default)]
     events: Option<Events>,
+    #[serde(default)]
+    caches: Option<Caches>,
+    #[serde(default)]
+    sccache: Option<SccacheSettings>,
     cache_version: f64,
 });
+
+record!(/// Compiled crates below the layers.
+SccacheSettings { backend: Sccache, });
+
+record!(/// Who may write which layer caches.
+Caches { granted: BTreeMap<String, Vec<String>>, });
 
 record!(/// A source of runners.
 Runner {

@@ -3,6 +3,8 @@
 mod adr;
 mod axioms;
 mod build;
+mod cache;
+mod caching;
 mod cargo_args;
 mod cascade;
 mod changes;
@@ -121,6 +123,7 @@ enum Command {
     Status(status::Args),
     Verify(verify::Args),
     Warm(warm::Args),
+    Cache(cache::Args),
     Validate(validate::Args),
     Lock(lock::Args),
     Outdated(outdated::Args),
@@ -254,6 +257,7 @@ fn dispatch(context: &Context<'_>, command: &Command) -> Result<Exit, CommandErr
         Command::Status(args) => status::run(context, args),
         Command::Verify(args) => verify::run(context, args),
         Command::Warm(args) => warm::run(context, args),
+        Command::Cache(args) => cache::run(context, args),
         Command::Validate(args) => validate::run(context, args),
         Command::Lock(args) => lock::run(context, args),
         Command::Outdated(args) => outdated::run(context, args),

@@ -1,5 +1,6 @@
 //! How answers look: text for people, JSON for programs, graph languages. Nothing here decides anything.
 
+pub mod cache;
 pub mod cascade;
 pub mod catalog;
 pub mod crates;

@@ -11,9 +11,10 @@ use tokio_util::sync::CancellationToken;
 use super::compose::{Places, compose};
 use super::hooks::{self, HookError, HookEvent, HookInput};
 use super::leased::Leased;
+use super::rollback::Rollback;
 use super::scheduler::Scheduler;
 use super::steps::Steps;
-use super::{Promote, Work, donor, promotion};
+use super::{Promote, Work, donor, promotion, sccache};
 use crate::engine::{About, Engine, Solve, SolveError, Solved};
 use crate::event::{Action, Built, Failure, FailureKind, Kind, Origin, ProbeResult, StepStatus};
 use crate::model::{Digest, Hook, ImageRef, Layer, LayerName, Platform, Size, Tier};
@@ -35,6 +36,8 @@ pub(super) struct LayerWork<'a, R: Registry> {
     pub tell: UnboundedSender<Kind>,
     pub cancel: CancellationToken,
     pub scheduler: &'a RefCell<Scheduler>,
+    /// What its cache in the registry stood for before it was built.
+    pub cache: Rollback,
 }
 
 /// Why work at a layer ended without a good image.
@@ -70,6 +73,14 @@ pub(super) struct Good {
 impl<R: Registry> LayerWork<'_, R> {
     /// Works at the layer until it is good, has failed for good, or is cancelled.
     pub async fn run(self) -> Result<Good, Stop> {
+        let ended = self.attempts().await;
+        if ended.is_err() {
+            self.cache.put_back(self.work, self.step, &self.tell).await;
+        }
+        ended
+    }
+
+    async fn attempts(&self) -> Result<Good, Stop> {
         let mut attempt = 1;
         let mut image = None;
         let mut size = sizing(self.work, self.step);
@@ -199,7 +210,9 @@ impl<R: Registry> LayerWork<'_, R> {
             stopped(Failure { kind: error.kind(), message: error.to_string(), hints, step, oom, log })
         })?;
         let donor = self.donor().await?;
-        let how = (work.settings.cache, work.settings.source_date_epoch);
+        let how = (work.settings.cache.as_ref(), work.settings.source_date_epoch);
+        let remembering = self.cache.remember(work, self.step, &self.tell);
+        let writes_cache = self.unless_cancelled(remembering).await?;
         let compose = |donor: Option<DonorImage>| {
             let places = Places {
                 dockerfile: staged.dockerfile.clone(),
@@ -208,6 +221,7 @@ impl<R: Registry> LayerWork<'_, R> {
                 donor,
             };
             let solve = compose(&work.snapshot, self.step, layer, &self.parents, places, work.secrets, how);
+            let solve = solve.map(|solve| Solve { cache_to: solve.cache_to.filter(|_| writes_cache), ..solve });
             solve.ok_or_else(|| failed(FailureKind::Other, format!("{} can't be built", layer.name)))
         };
         let building = async |cancel: &CancellationToken| {
@@ -234,7 +248,16 @@ impl<R: Registry> LayerWork<'_, R> {
         let tell = self.tell.clone();
         steps.begin_build();
         // Who reads has gone when the run was given up.
-        engine.solve(solve, &mut |progress| drop(tell.send(steps.progress(progress))), cancel).await
+        let mut hear = |progress| {
+            let kind = steps.progress(progress);
+            let used = match &kind {
+                Kind::Output { layer, line, .. } => sccache::said(line).map(|used| (layer.clone(), used)),
+                _ => None,
+            };
+            drop(tell.send(kind));
+            used.into_iter().for_each(|(layer, used)| drop(tell.send(Kind::Sccache { layer, used })));
+        };
+        engine.solve(solve, &mut hear, cancel).await
     }
 
     /// The image that stands in for the Dockerfile's stage `donor`. Why there is none fails nothing.

@@ -6,6 +6,7 @@
 
 mod attest;
 mod callers;
+mod caches;
 mod donor;
 mod endings;
 mod engines;

@@ -23,6 +23,7 @@ const ROOMS: &[(&str, u8, &[&str])] = &[
     ("registry", 1, &["model", "host"]),
     ("event", 1, &["model"]),
     ("unit", 1, &["model"]),
+    ("cache", 2, &["model", "registry"]),
     ("crates", 2, &["model", "unit"]),
     ("cargo", 3, &["model", "diag", "host", "unit"]),
     ("lock", 2, &["model", "diag", "registry"]),
@@ -114,6 +115,7 @@ const ROOMS: &[(&str, u8, &[&str])] = &[
         "run",
         7,
         &[
+            "cache",
             "model",
             "diag",
             "host",
@@ -143,6 +145,7 @@ const ROOMS: &[(&str, u8, &[&str])] = &[
         &[
             "notify",
             "size",
+            "cache",
             "warm",
             "model",
             "diag",
@@ -180,6 +183,7 @@ const ROOMS: &[(&str, u8, &[&str])] = &[
             "runner",
             "size",
             "notify",
+            "cache",
             "warm",
             "model",
             "diag",

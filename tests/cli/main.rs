@@ -19,6 +19,7 @@ mod github;
 mod help;
 mod history;
 mod hostile;
+mod layer_caches;
 mod list_show_graph;
 mod lock;
 mod parsers;

@@ -192,6 +192,8 @@ impl Spec {
             runners: Vec::new(),
             tiers: Vec::new(),
             events: Default::default(),
+            granted: BTreeMap::new(),
+            sccache: None,
             cache_version: self.cache_version,
         };
         let catalog = Loaded {

@@ -69,6 +69,8 @@ impl Shop {
             runners: Vec::new(),
             tiers: Vec::new(),
             events: Default::default(),
+            granted: std::collections::BTreeMap::new(),
+            sccache: None,
             cache_version: 0,
         };
         let snapshot = Snapshot::new(Loaded {

@@ -262,8 +262,28 @@ mod tests {
 
     /// Values that nobody completes: numbers, an address, a digest, places of secrets, crates.
     const FREE: &[&str] = &[
-        "N", "MIB", "SECONDS", "URL", "SHA256", "FACTOR", "SECRET", "SSH", "SAVING", "NAME", "NEW", "CRATE", "PROFILE",
-        "FEATURES", "TRIPLE", "PACKAGE", "SIZE",
+        "N",
+        "MIB",
+        "SECONDS",
+        "URL",
+        "SHA256",
+        "FACTOR",
+        "SECRET",
+        "SSH",
+        "SAVING",
+        "NAME",
+        "NEW",
+        "CRATE",
+        "PROFILE",
+        "FEATURES",
+        "TRIPLE",
+        "PACKAGE",
+        "ACTOR",
+        "WORKSPACE",
+        "NAMESPACE",
+        "DAYS",
+        "HOURS",
+        "SIZE",
     ];
 
     fn check(command: &clap::Command) {

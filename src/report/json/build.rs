@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::Answer;
-use crate::event::{self, Action, FailureKind, NotRun, Origin, RunOutcome, SkippedLayer, StepFailure};
+use crate::event::{self, Action, FailureKind, NotRun, Origin, RunOutcome, SccacheUse, SkippedLayer, StepFailure};
 use crate::report::run::{self, LayerSummary, State, Summary};
 
 /// The answer of `lamina build`.
@@ -129,12 +129,29 @@ struct Layer<'a> {
     steps_cached: u32,
     /// The earlier image that its build could take compiled crates from; null where its Dockerfile takes none.
     donor: Option<Donor<'a>>,
+    /// What sccache did in the last attempt, all steps together; null where no step has said it.
+    sccache: Option<Sccache<'a>>,
     /// What came out of its probes.
     probes: Vec<Probe<'a>>,
     /// Why it was not begun.
     not_started: Option<NotStarted<'a>>,
     /// Why it failed.
     failure: Option<Failure<'a>>,
+}
+
+/// What sccache did.
+#[derive(Debug, Serialize, JsonSchema)]
+struct Sccache<'a> {
+    /// Where it keeps compiled crates: `s3`, `redis`, `webdav`, `local`, `other`.
+    backend: &'a str,
+    /// How many it had.
+    hits: u64,
+    /// How many it had not, and compiled.
+    misses: u64,
+    /// How often its storage failed it.
+    errors: u64,
+    /// Why the rest was compiled without it; null where it was not.
+    off: Option<&'a str>,
 }
 
 /// An earlier image of the layer as donor of its build.
@@ -282,6 +299,13 @@ struct Run<'a> {
     ms: u64,
     /// How many layers had which outcome.
     totals: Totals,
+}
+
+impl<'a> Sccache<'a> {
+    fn new(used: &'a SccacheUse) -> Self {
+        let SccacheUse { backend, hits, misses, errors, off } = used;
+        Self { backend, hits: *hits, misses: *misses, errors: *errors, off: off.as_deref() }
+    }
 }
 
 impl<'a> Donor<'a> {
@@ -434,6 +458,7 @@ impl<'a> Layer<'a> {
             steps_run: summary.steps_run,
             steps_cached: summary.steps_cached,
             donor: summary.donor.as_ref().map(Donor::new),
+            sccache: summary.sccache.as_ref().map(Sccache::new),
             probes: summary.probes.iter().map(Probe::new).collect(),
             not_started,
             failure,
@@ -460,6 +485,7 @@ impl<'a> Layer<'a> {
             steps_run: 0,
             steps_cached: 0,
             donor: None,
+            sccache: None,
             probes: Vec::new(),
             not_started: None,
             failure: None,

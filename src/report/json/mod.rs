@@ -6,6 +6,7 @@
 
 pub mod align;
 pub mod build;
+pub mod cache;
 pub mod cascade;
 mod change;
 pub mod confirm;

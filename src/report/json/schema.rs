@@ -8,6 +8,7 @@ use serde_json::{Map, Value, json};
 
 use super::align::Align;
 use super::build::{Build, Report, ReportList};
+use super::cache::{CacheExplain, CacheList, CachePrune};
 use super::cascade::Cascade;
 use super::confirm::Confirm;
 use super::crates::{CratesAlign, CratesCone, CratesDiff, CratesOutdated, CratesSnapshot};
@@ -41,6 +42,9 @@ pub static SHAPES: &[Shape] = &[
     Shape::of::<Adrs<'_>>(),
     Shape::of::<Axioms<'_>>(),
     Shape::of::<Build<'_>>(),
+    Shape::of::<CacheExplain>(),
+    Shape::of::<CacheList>(),
+    Shape::of::<CachePrune>(),
     Shape::of::<Cascade<'_>>(),
     Shape::foreign::<Matrices>("cascade-github-matrix"),
     Shape::of::<CratesAlign<'_>>(),

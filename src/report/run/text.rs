@@ -4,7 +4,7 @@ use anstyle::AnsiColor;
 
 use super::{Donor, LayerSummary, State, Summary};
 use crate::event::{
-    Action, CancelReason, Failure, NotRun, Origin, Outcome, ProbeResult, RunId, RunOutcome, StepFailure,
+    Action, CancelReason, Failure, NotRun, Origin, Outcome, ProbeResult, RunId, RunOutcome, SccacheUse, StepFailure,
 };
 use crate::model::{Digest, ImageRef};
 use crate::report::progress::shown;
@@ -48,6 +48,29 @@ pub fn text(summary: &Summary, style: Style) -> String {
     }
     text.push_str(&verdict(summary, style));
     text
+}
+
+/// What sccache did: `sccache (s3): 12 hits, 3 misses`.
+pub fn sccache(used: &SccacheUse) -> String {
+    let SccacheUse { backend, hits, misses, errors, off } = used;
+    let mut text = format!("sccache ({}): {}, {misses} missed", shown(backend), count(*hits, "hit"));
+    if *errors > 0 {
+        text.push_str(&format!(", {}", count(*errors, "error")));
+    }
+    if let Some(off) = off {
+        text.push_str(&format!(", off: {}", shown(off)));
+    }
+    text
+}
+
+/// What became of the cache of a layer that is no good.
+pub fn rolled_back(reference: &ImageRef, digest: Option<&Digest>, trouble: Option<&str>) -> String {
+    let reference = reference.familiar();
+    match (digest, trouble) {
+        (_, Some(trouble)) => format!("the layer cache {reference} may be the failed build's: {}", shown(trouble)),
+        (Some(digest), None) => format!("the layer cache {reference} is {digest} again, as before the build"),
+        (None, None) => format!("the layer cache {reference} is removed: there was none before the build"),
+    }
 }
 
 type Group = (&'static str, AnsiColor, Vec<[String; 3]>);
@@ -121,7 +144,8 @@ fn how(layer: &LayerSummary, origin: Origin) -> String {
                 format!(" ({})", self::donor(tag.as_ref(), digest.as_ref(), why_none.as_deref()))
             });
             let ran = steps(format!("{} run", count(layer.steps_run, "step")));
-            format!("built, {ran}{}", donor.unwrap_or_default())
+            let sccache = layer.sccache.as_ref().map(|used| format!(", {}", self::sccache(used)));
+            format!("built, {ran}{}{}", donor.unwrap_or_default(), sccache.unwrap_or_default())
         }
     }
 }
