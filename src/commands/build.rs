@@ -16,6 +16,7 @@ use super::images::RegistryArgs;
 use super::planning::{self, PlanArgs, Planned};
 use super::pool::{self, RunnerArgs};
 use super::progress::ProgressArgs;
+use super::sizing;
 use crate::engine::{About, Engine};
 use crate::event::{self, Action, FailureKind, Kind, PlannedLayer, Reader, RunId, RunOutcome, SkippedLayer};
 use crate::history::Retention;
@@ -33,6 +34,7 @@ use crate::run::hooks::HookSettings;
 use crate::run::scheduler::Options;
 use crate::run::secrets::{GivenSecret, GivenSsh, Missing, Secrets, SecretsError};
 use crate::run::{self, Attest, Ended, Promote, Settings, Work};
+use crate::runner::providers::orchestrator::Reporter;
 use crate::runner::{Pool, Swept};
 use crate::snapshot::Snapshot;
 use crate::tree;
@@ -190,9 +192,14 @@ fn build(
     }
     let log = |layer: &LayerName| Some(history.as_ref().ok()?.log(&run, layer));
     let jobs = args.jobs();
+    let rows: Vec<_> = pool.iter().flat_map(Pool::sources).map(|source| source.row.clone()).collect();
+    let sizes = sizing::sizes(context, &snapshot, plan.steps.iter().map(|step| &step.layer), &rows);
+    let reporter = host.as_ref().ok().and_then(|host| Reporter::new(rows.iter(), host));
+    let telling = reporter.as_ref().map(Reporter::telling);
+    readers.extend(reporter.map(|reporter| Box::new(reporter) as Box<dyn Reader>));
     let settings = Settings {
         schedule: Options { jobs, keep_going: args.keep_going, attempts: ATTEMPTS },
-        sizes: BTreeMap::new(),
+        sizes,
         promote: args.promote.into(),
         attest: args.attest.into(),
         cache: args.cache.into(),
@@ -220,6 +227,9 @@ fn build(
                     context.ui.remark(&format!("the runner {lease} is still leased: {error} (`lamina runners prune`)"));
                 }
             }
+        }
+        if let Some(telling) = telling {
+            telling.end().await;
         }
         let ended = ended.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
         ended.map_err(|error| CommandError::new(Exit::Failure, format!("the plan can't be run: {error}")))

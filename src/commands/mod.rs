@@ -34,6 +34,8 @@ mod schema;
 mod scope;
 mod selection;
 mod show;
+mod size;
+mod sizing;
 mod status;
 mod suggest;
 mod ui;
@@ -128,6 +130,7 @@ enum Command {
     Explain(explain::Args),
     List(list::Args),
     Show(show::Args),
+    Size(size::Args),
     Graph(graph::Args),
     Export(export::Args),
     Adr(adr::Args),
@@ -232,6 +235,7 @@ fn dispatch(context: &Context<'_>, command: &Command) -> Result<Exit, CommandErr
         Command::Crates(args) => crates::run(context, args),
         Command::List(args) => list::run(context, args),
         Command::Show(args) => show::run(context, args),
+        Command::Size(args) => size::run(context, args),
         Command::Graph(args) => graph::run(context, args),
         Command::Export(args) => export::run(context, args),
         Command::Adr(args) => adr::run(context, args),

@@ -90,6 +90,7 @@ pub fn host(context: &Context<'_>, snapshot: &Snapshot) -> Result<Host, CommandE
         env: Environment::of_process(),
         lamina: Some(context.program().to_owned()),
         root: context.root().to_owned(),
+        workspace: config.map(|catalog| catalog.name.clone()).unwrap_or_default(),
         state,
         plain_http: of(|catalog| catalog.plain_http.clone()),
         mirrors: config.map(|config| config.mirrors.clone()).unwrap_or_default(),

@@ -23,8 +23,8 @@ pub use change::{Change, ContextChange, Via};
 pub use cooked::{Ceilings, CookProfile, Cooked, ProfileError};
 pub use image::{Digest, Fingerprint, ImageError, ImageRef, is_tag};
 pub use layer::{
-    Artifact, Base, Build, Class, Donor, Edge, EdgeKind, Hooks, Layer, NativeDep, NativeSource, Needed, Network,
-    Resources, Secret, Tool, secret_variable,
+    Artifact, Base, Build, BuildSpec, Class, Donor, Edge, EdgeKind, Hooks, Layer, NativeDep, NativeSource, Needed,
+    Network, Resources, Secret, Tool, secret_variable,
 };
 pub use name::{LayerName, NameError, nearest};
 pub use path::{PathError, RelPath};

@@ -18,6 +18,7 @@ pub mod progress;
 pub mod reason;
 pub mod run;
 pub mod sarif;
+pub mod size;
 pub mod status;
 pub mod suggest;
 pub mod units;

@@ -207,7 +207,7 @@ fn evaluate(
     let hub = machine.import_resolver();
     let diagnoser = Diagnoser::new(hub, library, job, id);
     // Functions, and numbers that are no `f64`. A decision holds enum variants, which JSON does not know.
-    if matches!(job.kind, Kind::Workflow | Kind::Catalog)
+    if matches!(job.kind, Kind::Workflow | Kind::Catalog | Kind::BuildSpec)
         && let Err(error) = serialize::validate(ExportFormat::Json, &full)
     {
         return Err(vec![diagnoser.unexportable(error)]);
@@ -217,6 +217,7 @@ fn evaluate(
         Kind::Axioms => Vec::<raw::Axiom>::deserialize(full).map(Record::Axioms),
         Kind::Adr => raw::Adr::deserialize(full).map(Record::Adr),
         Kind::Workflow => raw::Workflow::deserialize(full).map(Record::Workflow),
+        Kind::BuildSpec => raw::BuildSpec::deserialize(full).map(Record::BuildSpec),
     };
     let record = record.map_err(|error| vec![diagnoser.misshapen(&error.to_string())])?;
     let own = library.shown(&job.path).unwrap_or(id);

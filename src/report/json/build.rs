@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::Answer;
-use crate::event::{self, Action, FailureKind, NotRun, Origin, RunOutcome, SkippedLayer, StepFailure};
+use crate::event::{self, Action, FailureKind, NotRun, OomVerdict, Origin, RunOutcome, SkippedLayer, StepFailure};
 use crate::report::run::{self, LayerSummary, State, Summary};
 
 /// The answer of `lamina build`.
@@ -123,6 +123,8 @@ struct Layer<'a> {
     attempts: u32,
     /// Why it was tried again, attempt by attempt.
     retries: &'a [String],
+    /// The attempts for which memory ran out, in order. The next one after the first of them had a larger runner.
+    oom: Vec<Oom<'a>>,
     /// How many instructions of its Dockerfile were run.
     steps_run: u32,
     /// How many instructions of its Dockerfile were in a cache.
@@ -135,6 +137,17 @@ struct Layer<'a> {
     not_started: Option<NotStarted<'a>>,
     /// Why it failed.
     failure: Option<Failure<'a>>,
+}
+
+/// An attempt for which memory ran out.
+#[derive(Debug, Serialize, JsonSchema)]
+struct Oom<'a> {
+    /// Which one, from 1.
+    attempt: u32,
+    /// How sure that is.
+    verdict: OomVerdict,
+    /// What says so, as text.
+    evidence: &'a str,
 }
 
 /// An earlier image of the layer as donor of its build.
@@ -284,6 +297,12 @@ struct Run<'a> {
     totals: Totals,
 }
 
+impl<'a> Oom<'a> {
+    fn new((attempt, oom): &'a (u32, event::Oom)) -> Self {
+        Self { attempt: *attempt, verdict: oom.verdict, evidence: &oom.evidence }
+    }
+}
+
 impl<'a> Donor<'a> {
     fn new(donor: &'a run::Donor) -> Self {
         Self {
@@ -431,6 +450,7 @@ impl<'a> Layer<'a> {
             expected_ms: planned.expected_ms,
             attempts: summary.attempts,
             retries: &summary.retries,
+            oom: summary.oom.iter().map(Oom::new).collect(),
             steps_run: summary.steps_run,
             steps_cached: summary.steps_cached,
             donor: summary.donor.as_ref().map(Donor::new),
@@ -457,6 +477,7 @@ impl<'a> Layer<'a> {
             expected_ms: None,
             attempts: 0,
             retries: &[],
+            oom: Vec::new(),
             steps_run: 0,
             steps_cached: 0,
             donor: None,

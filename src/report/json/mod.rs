@@ -19,6 +19,7 @@ pub mod new;
 pub mod pins;
 pub mod plan;
 pub mod schema;
+pub mod size;
 pub mod status;
 pub mod suggest;
 pub mod units;

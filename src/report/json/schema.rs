@@ -19,6 +19,7 @@ use super::layers::{List, Show};
 use super::new::Written;
 use super::pins::{Lock, Outdated};
 use super::plan::Plan;
+use super::size::Sizes;
 use super::status::Status;
 use super::suggest::Suggest;
 use super::units::Units;
@@ -53,6 +54,7 @@ pub static SHAPES: &[Shape] = &[
     Shape::of::<ReportList<'_>>(),
     Shape::of::<Schemas>(),
     Shape::of::<Show<'_>>(),
+    Shape::of::<Sizes<'_>>(),
     Shape::of::<Units<'_>>(),
     Shape::of::<Status<'_>>(),
     Shape::of::<Suggest<'_>>(),
