@@ -223,7 +223,7 @@ impl Service {
         let key = header("idempotency-key");
         let allowed =
             self.token.as_ref().is_none_or(|token| header("authorization") == Some(format!("Bearer {token}")));
-        let (status, answer) = match (fault.as_ref(), op) {
+        let (mut status, answer) = match (fault.as_ref(), op) {
             (Some(Wrong::Status(code)), _) => {
                 refused(StatusCode::from_u16(*code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR), "it was told to fail")
             }
@@ -243,7 +243,10 @@ impl Service {
         }
         let text = match fault {
             Some(Wrong::Lose) => return Err(lost()),
-            Some(Wrong::Lie(text)) => text,
+            Some(Wrong::Lie(text)) => {
+                status = StatusCode::OK;
+                text
+            }
             _ if answer.is_null() => String::new(),
             _ => answer.to_string(),
         };

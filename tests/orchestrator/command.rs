@@ -104,7 +104,7 @@ fn programs_that_do_not_keep_to_the_protocol() {
         ("cat >/dev/null; head -c 200000 /dev/zero | tr '\\0' x".to_owned(), false, "wrote more than 65536 bytes"),
         ("yes".to_owned(), false, "wrote more than 65536 bytes"),
         ("echo first >&2; echo 'no route' >&2; echo >&2; exit 3".to_owned(), true, "exit status: 3: no route"),
-        (format!("{}; exit 1", says(r#"{"endpoint": {"builder": "a"}}"#)), true, "exit status: 1"),
+        (format!("{}\nexit 1", says(r#"{"endpoint": {"builder": "a"}}"#)), true, "exit status: 1"),
         ("kill -9 $$".to_owned(), true, "signal: 9"),
     ] {
         let error = shop.fails(&script);

@@ -27,24 +27,24 @@ use tokio_util::sync::CancellationToken;
 use service::{Runners, Service};
 
 /// The token of all tests; no text may hold it.
-pub const TOKEN: &str = "tok-2f8a-very-secret";
+const TOKEN: &str = "tok-2f8a-very-secret";
 
 /// A service on a port of its own, with a runtime that it lives in.
-pub struct Lab {
-    pub runtime: Runtime,
-    pub service: Arc<Service>,
-    pub url: String,
+struct Lab {
+    runtime: Runtime,
+    service: Arc<Service>,
+    url: String,
 }
 
 impl Lab {
     /// With so many engines to lease.
-    pub fn new(engines: u16) -> Self {
+    fn new(engines: u16) -> Self {
         let engines = (1..=engines).map(|n| Endpoint::Buildkit(format!("tcp://10.0.0.{n}:1234"))).collect();
         Self::of(Runners::Engines(engines))
     }
 
-    pub fn of(runners: Runners) -> Self {
-        let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    fn of(runners: Runners) -> Self {
+        let runtime = Builder::new_current_thread().enable_all().build().unwrap();
         let service = Service::new(runners, Some(TOKEN.to_owned()));
         let serve = Arc::clone(&service).serve(SocketAddr::from(([127, 0, 0, 1], 0)));
         let address = runtime.block_on(serve).unwrap();
@@ -52,26 +52,26 @@ impl Lab {
     }
 
     /// lamina's side of it.
-    pub fn client(&self) -> Orchestrator {
+    fn client(&self) -> Orchestrator {
         client(&self.url)
     }
 
-    pub fn misbehave(&self, fault: &str) -> &Self {
+    fn misbehave(&self, fault: &str) -> &Self {
         self.service.misbehave(fault.parse().unwrap());
         self
     }
 
-    pub fn acquire(&self, provider: &dyn Provider, record: &mut Record) -> Result<Endpoint, ProviderError> {
+    fn acquire(&self, provider: &dyn Provider, record: &mut Record) -> Result<Endpoint, ProviderError> {
         self.runtime.block_on(acquire(provider, record))
     }
 
-    pub fn release(&self, provider: &dyn Provider, record: &Record) -> Result<(), ProviderError> {
+    fn release(&self, provider: &dyn Provider, record: &Record) -> Result<(), ProviderError> {
         self.runtime.block_on(provider.release(record))
     }
 }
 
 /// A client that does not wait long, at an address.
-pub fn client(url: &str) -> Orchestrator {
+fn client(url: &str) -> Orchestrator {
     let patience = Patience {
         request: Duration::from_millis(400),
         attempts: 3,
@@ -81,13 +81,13 @@ pub fn client(url: &str) -> Orchestrator {
     Orchestrator::new(url, Some("LAB_TOKEN"), &host(Path::new("/"))).with_patience(patience)
 }
 
-pub fn host(root: &Path) -> Host {
+fn host(root: &Path) -> Host {
     let env = Environment::of_process().with("LAB_TOKEN", TOKEN);
     Host { env, root: root.to_owned(), workspace: "mini".to_owned(), ..Host::default() }
 }
 
 /// Leases, as the pool does: what is noted goes into the record.
-pub async fn acquire(provider: &dyn Provider, record: &mut Record) -> Result<Endpoint, ProviderError> {
+async fn acquire(provider: &dyn Provider, record: &mut Record) -> Result<Endpoint, ProviderError> {
     let handle = Mutex::new(None);
     let note = |text: &str| {
         *handle.lock().unwrap() = Some(text.to_owned());
@@ -101,7 +101,7 @@ pub async fn acquire(provider: &dyn Provider, record: &mut Record) -> Result<End
 }
 
 /// What is written down before a lease is asked for.
-pub fn record() -> Record {
+fn record() -> Record {
     let now = Timestamp::now();
     let request = Request {
         layer: "app".parse().unwrap(),
@@ -117,7 +117,7 @@ pub fn record() -> Record {
 }
 
 /// All that an error tells.
-pub fn told(error: &ProviderError) -> String {
+fn told(error: &ProviderError) -> String {
     let text = format!("{error} {error:?} {}", error.hints.join(" "));
     assert!(!text.contains(TOKEN), "{text}");
     text

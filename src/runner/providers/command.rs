@@ -8,6 +8,7 @@ use std::time::Duration;
 use futures_util::future::{BoxFuture, FutureExt};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 use tokio_util::sync::CancellationToken;
 
 use super::Host;
@@ -122,7 +123,9 @@ impl Command {
             }
             Err(error) => return Err(ProviderError::lasting(format!("{op}: {error}"))),
         };
-        let read = serde_json::from_slice::<Answer>(&answer.stdout);
+        // An object: where a struct is read, an array would do.
+        let read = serde_json::from_slice::<Map<String, Value>>(&answer.stdout);
+        let read = read.and_then(|answer| Answer::deserialize(Value::Object(answer)));
         if let Ok(Answer { error: Some(Refusal { message, passing, hints }), .. }) = read {
             let hints = hints.iter().take(10).map(|hint| shown(hint)).collect();
             return Err(ProviderError { message: format!("{name}: {op}: {}", shown(&message)), hints, passing });

@@ -12,6 +12,7 @@ mod wire;
 use futures_util::future::{BoxFuture, FutureExt};
 use jiff::Timestamp;
 use reqwest::Method;
+use serde_json::{Map, Value};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
@@ -159,7 +160,9 @@ fn whole(figure: f64) -> Option<u64> {
 }
 
 fn read<T: serde::de::DeserializeOwned>(client: &Client, answer: &Answer) -> Result<T, ProviderError> {
-    serde_json::from_slice(&answer.body).map_err(|error| {
+    // An object: where a struct is read, an array would do.
+    let object = serde_json::from_slice::<Map<String, Value>>(&answer.body);
+    object.and_then(|object| T::deserialize(Value::Object(object))).map_err(|error| {
         let error = client.masked(&client::shown(&error.to_string()));
         ProviderError::lasting(format!("the orchestrator at {} can't be understood: {error}", client.host()))
     })
