@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::{count, table};
 use crate::catalog::BUILD_SPEC;
 use crate::model::LayerName;
-use crate::size::{Origin, Sizing};
+use crate::size::{Language, Origin, Sizing};
 use crate::snapshot::Snapshot;
 
 /// What the builds of layers get, for people.
@@ -45,6 +45,7 @@ fn origin(snapshot: &Snapshot, layer: &LayerName, origin: &Origin, is_cpu: bool)
             let builds = if *builds == 0 { "earlier builds".to_owned() } else { count(*builds, "build") };
             format!("measured: P95 of {builds} is {figure}{by}; a fifth more, rounded up")
         }
+        Origin::Language(Language::Other) => "common where no language is known".to_owned(),
         Origin::Language(language) => format!("common for {language}"),
         Origin::OutOfMemory => "larger, because memory ran out".to_owned(),
     }

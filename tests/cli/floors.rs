@@ -58,6 +58,8 @@ const ROOMS: &[(&str, u8, &[&str])] = &[
         ],
     ),
     ("cooked", 4, &["model", "registry", "tree", "unit", "snapshot"]),
+    ("runner", 3, &["model", "host", "registry", "event", "engine"]),
+    ("size", 4, &["model", "tree", "catalog", "fingerprint"]),
     (
         "plan",
         5,
@@ -129,6 +131,8 @@ const ROOMS: &[(&str, u8, &[&str])] = &[
             "cascade",
             "plan",
             "publish",
+            "runner",
+            "size",
         ],
     ),
     (
@@ -161,6 +165,7 @@ const ROOMS: &[(&str, u8, &[&str])] = &[
             "publish",
             "unit",
             "crates",
+            "size",
         ],
     ),
     (
@@ -195,6 +200,8 @@ const ROOMS: &[(&str, u8, &[&str])] = &[
             "cargo",
             "cooked",
             "suggest",
+            "runner",
+            "size",
         ],
     ),
 ];
@@ -317,11 +324,11 @@ fn libraries_stay_in_their_rooms() {
         ("petgraph", &["graph"]),
         ("parse_dockerfile", &["dockerfile"]),
         ("clap", &["commands"]),
-        ("reqwest", &["registry"]),
-        ("rustls", &["registry"]),
+        ("reqwest", &["registry", "runner"]),
+        ("rustls", &["registry", "runner"]),
         ("indicatif", &["report"]),
         // What waits for others: registries, programs, builds.
-        ("tokio", &["host", "registry", "engine", "publish", "warm", "run", "commands"]),
+        ("tokio", &["host", "registry", "engine", "runner", "publish", "warm", "run", "commands"]),
         ("tar", &["warm"]),
         ("zstd", &["warm"]),
     ] {

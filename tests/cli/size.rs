@@ -73,10 +73,10 @@ fn a_build_spec_makes_no_layer_stale() {
     assert_eq!((fingerprint(), values(&size(&shop, "app"))[0]), (before, 6));
     for changed in ["layers/app/.build-spec.ncl", "schemas/build_spec.ncl"] {
         let cascade = shop.run(["cascade", "--changed", changed, "--format", "json"]).any_stderr().json(0);
-        assert_eq!(cascade["layers"], json!([]), "{changed}");
+        assert_eq!(cascade["affected"], json!([]), "{changed}");
     }
     let since = shop.run(["cascade", "--since", "HEAD", "--format", "json"]).any_stderr().json(0);
-    assert_eq!(since["layers"], json!([]));
+    assert_eq!(since["affected"], json!([]));
 }
 
 #[test]
@@ -95,7 +95,7 @@ fn a_build_spec_is_held_to_its_contract() {
         ("{ cpu = 1, memory_mb = 1, time_budget_min = 1441 }", "time_budget_min"),
     ] {
         shop.file("layers/app/.build-spec.ncl", &format!("{SPEC}{spec}"));
-        let answer = shop.run(["validate", "--format", "json"]).any_stderr().json(1);
+        let answer = shop.run(["validate", "--format", "json"]).any_stderr().json(3);
         let findings = answer["findings"].as_array().unwrap();
         let of = |finding: &&Value| finding["file"] == "layers/app/.build-spec.ncl";
         let found: Vec<&Value> = findings.iter().filter(of).map(|finding| &finding["field"]).collect();
@@ -106,7 +106,7 @@ fn a_build_spec_is_held_to_its_contract() {
         "layers/app/.build-spec.ncl",
         &format!("{SPEC}{{ cpu = import \"../../../../etc/passwd\" }} | BuildSpec"),
     );
-    shop.run(["size", "app"]).any_stderr().code(1);
+    shop.run(["size", "app"]).any_stderr().code(3);
     shop.file(
         "layers/app/.build-spec.ncl",
         &format!("{SPEC}{{ cpu = (import \"../../shared.ncl\").cpu }} | BuildSpec"),
@@ -151,8 +151,8 @@ fn what_builds_have_used_comes_before_the_language() {
         run(n * 100, memory, 21_000, good()).record(&history);
     }
     let found = size(&shop, "app");
-    assert_eq!((values(&found), by(&found)), ([3, 6216, 30], ["measured", "measured", "language"]));
-    assert_eq!(found["memory_mb"]["measured"], json!({ "p95": 5180, "builds": 50, "runner": null }));
+    assert_eq!((values(&found), by(&found)), ([3, 6228, 30], ["measured", "measured", "language"]));
+    assert_eq!(found["memory_mb"]["measured"], json!({ "p95": 5190, "builds": 50, "runner": null }));
     assert_eq!(found["cpu"]["measured"]["p95"], 2100);
     assert_eq!(found["tier"]["name"], "cx32");
     // Builds that failed, and those of which nobody knows, say nothing.
@@ -179,7 +179,7 @@ fn layers_are_named_or_all_are_meant() {
     };
     assert_eq!(names(&["size", "--all", "--format", "json"]), ["app", "base"]);
     assert_eq!(names(&["size", "base", "app", "--format", "json"]), ["app", "base"]);
-    shop.run(["size", "aap"]).stderr("error: there is no layer `aap`\n  hint: did you mean `app`?\n").code(2);
+    shop.run(["size", "aap"]).stderr("error: there is no layer `aap`\nhint: did you mean `app`?\n").code(2);
     shop.run(["size"]).any_stderr().code(2);
 }
 
@@ -188,7 +188,7 @@ fn an_orchestrator_that_can_not_be_asked_costs_its_figures() {
     let shop = Workshop::new();
     shop.layer("app", RUST);
     let row = "{ name = \"cloud\", provider = 'orchestrator { url = \"http://127.0.0.1:1\", token_env = \"NO_SUCH_TOKEN\" } }";
-    shop.replace("catalog/catalog.ncl", "platforms =", &format!("runners = [{row}],\n  platforms ="));
+    shop.replace("catalog/catalog.ncl", "platforms |", &format!("runners = [{row}],\n  platforms |"));
     let said = shop.run(["size", "app", "--format", "json"]);
     let said = said.stderr("sizes are taken without runner cloud: the variable NO_SUCH_TOKEN is not set\n");
     assert_eq!(said.json(0)["layers"][0]["cpu"]["by"], "language");
