@@ -33,7 +33,7 @@ pub fn run(context: &Context<'_>, args: &Args) -> Result<Exit, CommandError> {
     let config = snapshot.catalog.config.as_ref();
     let tiers = config.map(|config| &config.tiers[..]).unwrap_or_default();
     let runners = config.map(|config| &config.runners[..]).unwrap_or_default();
-    let sizing = Sizing::declared(&loaded.layer, tiers);
+    let sizing = Sizing::of(loaded, &snapshot.catalog.files, None, tiers);
     let cache = args.who.session(&snapshot)?.references(&recipe.image, name);
     let cache = (cache.from.iter().map(ToString::to_string).collect(), cache.to.map(|to| to.to_string()));
     let answer = Directives::new(&recipe, snapshot.fingerprints().get(name), &sizing, runners, cache);

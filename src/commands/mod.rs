@@ -41,6 +41,8 @@ mod schema;
 mod scope;
 mod selection;
 mod show;
+mod size;
+mod sizing;
 mod status;
 mod suggest;
 mod ui;
@@ -139,6 +141,7 @@ enum Command {
     Show(show::Args),
     Directives(directives::Args),
     Integrate(integrate::Args),
+    Size(size::Args),
     Graph(graph::Args),
     Export(export::Args),
     Adr(adr::Args),
@@ -193,7 +196,8 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
 
 /// Reads a command line; what is wrong with it is said.
 fn parse(args: impl IntoIterator<Item = OsString>) -> Result<(Cli, ArgMatches), ExitCode> {
-    let parsed = command().try_get_matches_from(args).and_then(|matches| Ok((Cli::from_arg_matches(&matches)?, matches)));
+    let parsed =
+        command().try_get_matches_from(args).and_then(|matches| Ok((Cli::from_arg_matches(&matches)?, matches)));
     parsed.map_err(|error| {
         // Help and version are answers, everything else is a wrong command line.
         let exit = if error.use_stderr() { Exit::Usage } else { Exit::Success };
@@ -272,6 +276,7 @@ fn dispatch(context: &Context<'_>, command: &Command) -> Result<Exit, CommandErr
         Command::Show(args) => show::run(context, args),
         Command::Directives(args) => directives::run(context, args),
         Command::Integrate(args) => integrate::run(context, args),
+        Command::Size(args) => size::run(context, args),
         Command::Graph(args) => graph::run(context, args),
         Command::Export(args) => export::run(context, args),
         Command::Adr(args) => adr::run(context, args),

@@ -15,7 +15,7 @@ use crate::model::{Catalog, LayerName, ProviderKind, RunnerSource, Size};
 use crate::plan::{Plan, Step};
 use crate::runner::providers::{self, Host};
 use crate::runner::{Endpoint, Folder, Opener, Owner, Pool, Record, Source, Swept};
-use crate::size::{Sizing, smallest};
+use crate::size::{Origin, Sizing, smallest};
 use crate::snapshot::Snapshot;
 
 /// How long a build waits for leases that others have left behind to go.
@@ -63,14 +63,21 @@ impl RunnerArgs {
         Ok(Pool::new(sources, ledger, open, Arc::new(System), Owner::this(), run.clone()))
     }
 
-    /// The sizes of builds that the command line gives.
-    pub fn sizes(&self, snapshot: &Snapshot, plan: &Plan) -> BTreeMap<LayerName, Sizing> {
-        let Some(needs) = self.size else { return BTreeMap::new() };
+    /// What builds get: the size that the command line gives, or else these.
+    pub fn override_sizes(
+        &self,
+        snapshot: &Snapshot,
+        plan: &Plan,
+        sizes: BTreeMap<LayerName, Sizing>,
+    ) -> BTreeMap<LayerName, Sizing> {
+        let Some(needs) = self.size else { return sizes };
         let tiers = snapshot.catalog.config.as_ref().map(|config| &config.tiers[..]).unwrap_or_default();
         let of = |step: &Step| {
-            let layer = snapshot.layer(&step.layer)?;
-            let tier = smallest(tiers, layer.build.platforms.first(), needs).cloned();
-            Some((step.layer.clone(), Sizing { needs, tier, ..Sizing::declared(layer, tiers) }))
+            let known = sizes.get(&step.layer).cloned()?;
+            let platform = snapshot.layer(&step.layer)?.build.platforms.first();
+            let tier = smallest(tiers, platform, needs).cloned();
+            let (cpu_by, memory_by) = (Origin::CommandLine, Origin::CommandLine);
+            Some((step.layer.clone(), Sizing { needs, tier, cpu_by, memory_by, ..known }))
         };
         plan.steps.iter().filter_map(of).collect()
     }
@@ -124,6 +131,7 @@ pub fn host(context: &Context<'_>, snapshot: &Snapshot) -> Result<Host, CommandE
         env: Environment::of_process(),
         lamina: Some(context.program().to_owned()),
         root: context.root().to_owned(),
+        workspace: config.map(|catalog| catalog.name.clone()).unwrap_or_default(),
         state,
         plain_http: of(|catalog| catalog.plain_http.clone()),
         mirrors: config.map(|config| config.mirrors.clone()).unwrap_or_default(),

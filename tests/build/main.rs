@@ -5,8 +5,8 @@
 //! are skipped, and say so. Each test has a namespace of its own in the registry.
 
 mod attest;
-mod callers;
 mod caches;
+mod callers;
 mod donor;
 mod endings;
 mod engines;
