@@ -115,7 +115,7 @@ impl Kubernetes {
         let said = self.kubectl()?.ask(self.settings.kubectl(&question)).await?;
         if !said.is_good {
             let complaint = said.complaint();
-            let error = ProviderError::lasting(format!("there is no context {context} to be had: {complaint}"));
+            let error = ProviderError::lasting(format!("the context {context} can't be read: {complaint}"));
             return Err(error.hint("`kubectl config get-contexts` lists those that there are"));
         }
         let file = folder::make(&self.host, &record.lease)?.join("kubeconfig");
