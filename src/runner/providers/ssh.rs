@@ -167,7 +167,7 @@ impl Ssh {
         let look = || {
             let state = self.state();
             let tunnel = state.leases.get(&record.lease).and_then(|(_, tunnel)| tunnel.as_ref());
-            tunnel.map(|tunnel| (tunnel.is_over(), tunnel.last_words()))
+            tunnel.map(|tunnel| (tunnel.is_over(), tunnel.last_words("")))
         };
         while !socket.exists() {
             match look() {
