@@ -23,8 +23,8 @@ use crate::model::RunnerSource;
 const FIRST_REST: Duration = Duration::from_secs(1);
 /// The longest that a source is left alone.
 const LONGEST_REST: Duration = Duration::from_secs(60);
-/// How often a source may fail in a row before a lease is refused, where no other source can give it.
-const FAILURES: u32 = 4;
+/// How often a source may fail in a row before a lease is refused, where no other source can give it; half a minute.
+const FAILURES: u32 = 6;
 /// How long a runner has to say what it knows of a failed build.
 const EVIDENCE: Duration = Duration::from_secs(20);
 /// How often a release is tried.
@@ -178,6 +178,7 @@ impl Pool {
             }
             let wait = self.next_try(&capable).unwrap_or(LONGEST_REST);
             tokio::select! {
+                biased;
                 () = freed => {}
                 () = sleep(wait) => {}
                 () = cancel.cancelled() => return Err(LeaseError::Cancelled),
@@ -280,14 +281,15 @@ impl Pool {
         let mut broken = Vec::new();
         for index in capable {
             let health = state.sources.entry(*index).or_default();
-            let lasting = health.last.as_ref().is_some_and(|error| !error.passing);
-            if let Some(error) = health.last.as_ref().filter(|_| lasting || health.failures >= FAILURES) {
+            let rests = health.rests_until.is_some_and(|until| until > now);
+            let is_broken = |error: &&ProviderError| !error.passing || (rests && health.failures >= FAILURES);
+            if let Some(error) = health.last.as_ref().filter(is_broken) {
                 broken.push((self.name(*index).to_owned(), error.clone()));
                 continue;
             }
             let Source { row, provider } = &self.sources[*index];
             let has_room = [row.capacity, provider.about().capacity].iter().flatten().all(|room| health.held < *room);
-            if has_room && health.rests_until.is_none_or(|until| until <= now) {
+            if has_room && !rests {
                 health.held += 1;
                 return Ok(Some(*index));
             }

@@ -8,7 +8,7 @@ use lamina::diag::Code;
 
 use crate::workshop::{RUST, Workshop};
 
-const COMMANDS: [&str; 28] = [
+const COMMANDS: [&str; 30] = [
     "cascade",
     "why",
     "plan",
@@ -29,6 +29,8 @@ const COMMANDS: [&str; 28] = [
     "runners",
     "list",
     "show",
+    "directives",
+    "integrate",
     "graph",
     "export",
     "adr",

@@ -80,6 +80,7 @@ const ROOMS: &[(&str, u8, &[&str])] = &[
         ],
     ),
     // Runners lease engines; what is built on them is not theirs to know.
+    ("notify", 2, &["model", "host", "event"]),
     ("runner", 3, &["model", "host", "event", "engine"]),
     ("size", 4, &["model", "history"]),
     ("suggest", 5, &["model", "unit"]),
@@ -140,6 +141,8 @@ const ROOMS: &[(&str, u8, &[&str])] = &[
         "report",
         8,
         &[
+            "notify",
+            "size",
             "warm",
             "model",
             "diag",
@@ -176,6 +179,7 @@ const ROOMS: &[(&str, u8, &[&str])] = &[
         &[
             "runner",
             "size",
+            "notify",
             "warm",
             "model",
             "diag",
@@ -330,7 +334,8 @@ fn libraries_stay_in_their_rooms() {
         ("rustls", &["registry"]),
         ("indicatif", &["report"]),
         // What waits for others: registries, programs, builds.
-        ("tokio", &["host", "registry", "engine", "runner", "publish", "warm", "run", "commands"]),
+        ("tokio", &["host", "registry", "engine", "notify", "runner", "publish", "warm", "run", "commands"]),
+        ("async_nats", &["notify"]),
         ("tar", &["warm"]),
         ("zstd", &["warm"]),
     ] {

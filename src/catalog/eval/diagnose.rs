@@ -429,6 +429,7 @@ fn contract_of(kind: Kind) -> &'static str {
         Kind::Axioms => "Axioms",
         Kind::Adr => "Adr",
         Kind::Workflow => "Workflow",
+        Kind::Directives => "Directives",
     }
 }
 

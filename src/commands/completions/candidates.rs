@@ -263,7 +263,7 @@ mod tests {
     /// Values that nobody completes: numbers, an address, a digest, places of secrets, crates.
     const FREE: &[&str] = &[
         "N", "MIB", "SECONDS", "URL", "SHA256", "FACTOR", "SECRET", "SSH", "SAVING", "NAME", "NEW", "CRATE", "PROFILE",
-        "FEATURES", "TRIPLE", "PACKAGE",
+        "FEATURES", "TRIPLE", "PACKAGE", "SIZE",
     ];
 
     fn check(command: &clap::Command) {
