@@ -11,8 +11,9 @@ use super::raw;
 use super::spans::Spans;
 use crate::diag::{Code, Diagnostic};
 use crate::model::{
-    Artifact, Base, Build, Catalog, Ceilings, CookProfile, Cooked, DirectedLayers, Directives, Donor, Events, Hook, Hooks, Layer, LayerName, Mirror, NativeDep,
-    Platform, RelPath, Resources, RunnerSource, Secret, Size, Tier, Tool, is_subject, is_subject_token, is_tag,
+    Artifact, Base, Build, Catalog, Ceilings, CookProfile, Cooked, DirectedLayers, Directives, Donor, Events, Hook,
+    Hooks, Layer, LayerName, Mirror, NativeDep, Platform, RelPath, Resources, RunnerSource, Secret, Size, Tier, Tool,
+    is_subject, is_subject_token, is_tag,
 };
 
 /// How tags begin that lamina, or a registry, gives to an image.
@@ -189,7 +190,10 @@ impl Findings<'_> {
     fn events(&mut self, raw: &raw::Events) -> Events {
         let servers = raw.url.as_ref().and_then(|url| self.parse("events.url", url)).unwrap_or_default();
         if !is_subject(&raw.prefix) {
-            let message = format!("`{}` can't begin a subject: allowed are letters, digits, _ and -, with dots between", raw.prefix);
+            let message = format!(
+                "`{}` can't begin a subject: allowed are letters, digits, _ and -, with dots between",
+                raw.prefix
+            );
             self.add(Code::Contract, "events.prefix", message);
         }
         if let Some(workspace) = raw.workspace.as_ref().filter(|workspace| !is_subject_token(workspace)) {

@@ -14,9 +14,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-pub use crate::model::{
-    Adr, Axiom, Class, Disposing, NativeSource, Needed, Network, Promoting, ProviderKind, Storing,
-};
+pub use crate::model::{Adr, Axiom, Class, Disposing, NativeSource, Needed, Network, Promoting, ProviderKind, Storing};
 
 macro_rules! record {
     ($(#[$meta:meta])* $name:ident { $($(#[$field_meta:meta])* $field:ident: $type:ty,)* }) => {

@@ -190,7 +190,8 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
 
 /// Reads a command line; what is wrong with it is said.
 fn parse(args: impl IntoIterator<Item = OsString>) -> Result<(Cli, ArgMatches), ExitCode> {
-    let parsed = command().try_get_matches_from(args).and_then(|matches| Ok((Cli::from_arg_matches(&matches)?, matches)));
+    let parsed =
+        command().try_get_matches_from(args).and_then(|matches| Ok((Cli::from_arg_matches(&matches)?, matches)));
     parsed.map_err(|error| {
         // Help and version are answers, everything else is a wrong command line.
         let exit = if error.use_stderr() { Exit::Usage } else { Exit::Success };

@@ -10,8 +10,8 @@ use lamina::catalog::{Loaded, LoadedLayer, Spans};
 use lamina::graph::Graph;
 use lamina::lock::Lock;
 use lamina::model::{
-    Artifact, Base, Build, Catalog, Change, Class, Donor, EdgeKind, Hook, Hooks, Layer, LayerName, NativeDep, NativeSource,
-    Needed, Network, Platform, RelPath, Resources, Secret, Tool,
+    Artifact, Base, Build, Catalog, Change, Class, Donor, EdgeKind, Hook, Hooks, Layer, LayerName, NativeDep,
+    NativeSource, Needed, Network, Platform, RelPath, Resources, Secret, Tool,
 };
 use lamina::snapshot::Snapshot;
 use lamina::tree::{Entry, EntryKind, Files, Hashed, Tree, TreeError, sha256};

@@ -8,9 +8,7 @@ use std::sync::Arc;
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, ready};
 use lamina::catalog::{Loaded, LoadedLayer, Spans};
-use lamina::model::{
-    Base, Build, Catalog, Class, Hooks, Layer, LayerName, Network, RelPath, Resources, Tool,
-};
+use lamina::model::{Base, Build, Catalog, Class, Hooks, Layer, LayerName, Network, RelPath, Resources, Tool};
 use lamina::run::staging::{Stage, StageError, Staged};
 use lamina::snapshot::Snapshot;
 use lamina::tree::{Entry, EntryKind, Files, Hashed, Tree, TreeError, sha256};
@@ -21,11 +19,7 @@ use crate::world::World;
 pub struct Nothing;
 
 impl Stage for Nothing {
-    fn stage<'a>(
-        &'a self,
-        _: &'a Arc<Snapshot>,
-        layer: &'a LayerName,
-    ) -> BoxFuture<'a, Result<Staged, StageError>> {
+    fn stage<'a>(&'a self, _: &'a Arc<Snapshot>, layer: &'a LayerName) -> BoxFuture<'a, Result<Staged, StageError>> {
         let folder = PathBuf::from("/simulated").join(layer.as_str());
         ready(Ok(Staged::at(folder.join("Dockerfile"), folder))).boxed()
     }
@@ -151,13 +145,7 @@ fn layer(world: &World, name: &LayerName, base: Base, folder: &RelPath) -> Layer
             labels: BTreeMap::new(),
             annotations: BTreeMap::new(),
             platforms: vec!["linux/amd64".parse().unwrap()],
-            resources: Resources {
-                cpu: 2,
-                memory_mb: 4096,
-                disk_mb: 1,
-                time_budget_min: 20,
-                expected_min: None,
-            },
+            resources: Resources { cpu: 2, memory_mb: 4096, disk_mb: 1, time_budget_min: 20, expected_min: None },
             cache_version: 0,
         },
         hooks: Hooks::default(),

@@ -130,11 +130,7 @@ impl Provider for Leasing {
         .boxed()
     }
 
-    fn evidence<'a>(
-        &'a self,
-        record: &'a Record,
-        _: Timestamp,
-    ) -> BoxFuture<'a, Result<Evidence, ProviderError>> {
+    fn evidence<'a>(&'a self, record: &'a Record, _: Timestamp) -> BoxFuture<'a, Result<Evidence, ProviderError>> {
         async move {
             let world = &self.world;
             world.wait_up_to(if world.fails(0.05) { 60_000 } else { 1_000 }).await;

@@ -136,7 +136,8 @@ impl Simulated {
             let error = SolveError::new(FailureKind::Registry, "the base can't be pulled".to_owned());
             return Err(SolveError { retryable: true, ..error });
         }
-        let config = json!({ "mediaType": "application/vnd.oci.image.config.v1+json", "digest": digest_of(b"{}"), "size": 2 });
+        let config =
+            json!({ "mediaType": "application/vnd.oci.image.config.v1+json", "digest": digest_of(b"{}"), "size": 2 });
         let nonce = world.between(0, usize::MAX);
         let layer = json!({ "mediaType": "application/vnd.oci.image.layer.v1.tar", "digest": digest_of(&nonce.to_le_bytes()), "size": 100 });
         let manifest = json!({ "schemaVersion": 2, "mediaType": MANIFEST, "config": config, "layers": [layer] });

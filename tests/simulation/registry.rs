@@ -73,12 +73,7 @@ impl Registry for Simulated {
         Ok(Blob { digest, is_new })
     }
 
-    async fn push_manifest(
-        &self,
-        image: &ImageRef,
-        media_type: &str,
-        bytes: Vec<u8>,
-    ) -> Result<Pushed, RegistryError> {
+    async fn push_manifest(&self, image: &ImageRef, media_type: &str, bytes: Vec<u8>) -> Result<Pushed, RegistryError> {
         self.trouble(image).await?;
         let digest = digest_of(&bytes);
         self.0.put(image, &digest, media_type, bytes);

@@ -156,7 +156,9 @@ fn a_thousand_faults_leak_nothing_and_promote_nothing_bad() {
 /// Three layers, new ones in each round; some fail, and some are not what they declare.
 fn catalog<'f>(shop: &Shop, random: &mut Rng, round: u64, faults: &mut BTreeMap<&'f str, u64>) {
     let mut lines = |name: &str| {
-        let good = format!("RUN echo {round} > /{name} && printf '#!/bin/sh\\necho good\\n' > /bin/tool-{name} && chmod +x /bin/tool-{name}");
+        let good = format!(
+            "RUN echo {round} > /{name} && printf '#!/bin/sh\\necho good\\n' > /bin/tool-{name} && chmod +x /bin/tool-{name}"
+        );
         let (fault, text): (Option<&'f str>, String) = match random.u32(..10) {
             0 => (Some("a step fails"), format!("{good}\nRUN exit 3")),
             1 => (Some("a step says 137"), format!("{good}\nRUN exit 137")),

@@ -304,8 +304,7 @@ impl<'a> Hooks<'a> {
 
 impl<'a> Hook<'a> {
     pub fn all(hooks: &'a [model::Hook]) -> Vec<Self> {
-        let hook =
-            |hook: &'a model::Hook| Self { command: &hook.command, timeout_s: hook.timeout_s, env: &hook.env };
+        let hook = |hook: &'a model::Hook| Self { command: &hook.command, timeout_s: hook.timeout_s, env: &hook.env };
         hooks.iter().map(hook).collect()
     }
 }
