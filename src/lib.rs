@@ -21,6 +21,7 @@ pub mod history;
 pub mod host;
 pub mod lock;
 pub mod model;
+pub mod notify;
 pub mod plan;
 pub mod publish;
 pub mod registry;

@@ -129,6 +129,7 @@ pub fn snapshot(layers: Vec<Layer>, files: BTreeMap<String, Vec<u8>>) -> Snapsho
         ignored: vec!["**/*.md".to_owned()],
         runners: Vec::new(),
         tiers: Vec::new(),
+        events: Default::default(),
         cache_version: 0,
     };
     let mut snapshot = Snapshot::new(Loaded {

@@ -351,7 +351,7 @@ impl Loaded {
                 self.adrs.push(LoadedAdr { adr: adr.clone(), file: job.path, spans: entry.spans.clone() });
                 self.decision_files.extend(cache.imports(&entry));
             }
-            Record::Workflow(_) | Record::BuildSpec(_) => {}
+            Record::Workflow(_) | Record::BuildSpec(_) | Record::Directives(_) => {}
         }
     }
 }

@@ -1,6 +1,6 @@
 //! What holds for all layers.
 
-use super::{Platform, RunnerSource, Tier};
+use super::{Events, Platform, RunnerSource, Tier};
 
 /// `catalog/catalog.ncl`, merged with the overlays.
 #[derive(Clone, Debug, PartialEq)]
@@ -27,6 +27,8 @@ pub struct Catalog {
     pub runners: Vec<RunnerSource>,
     /// The sizes that runners are leased in.
     pub tiers: Vec<Tier>,
+    /// Where builds tell other programs what happens.
+    pub events: Events,
     /// The knob that has all layers rebuilt.
     pub cache_version: u64,
 }

@@ -17,6 +17,7 @@ pub mod plan;
 pub mod progress;
 pub mod reason;
 pub mod run;
+pub mod runners;
 pub mod sarif;
 pub mod size;
 pub mod status;

@@ -4,6 +4,7 @@
 
 pub mod cache;
 pub mod compose;
+pub mod delivered;
 pub mod donor;
 pub mod hooks;
 mod layer;
@@ -44,6 +45,8 @@ pub struct Work<'a, R: Registry> {
     pub pool: Option<&'a Pool>,
     /// Where images are.
     pub registry: &'a R,
+    /// Who gives builds their files.
+    pub stage: &'a dyn staging::Stage,
     /// The secrets of its builds.
     pub secrets: &'a secrets::Secrets,
     /// How it is done.

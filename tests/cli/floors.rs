@@ -81,6 +81,10 @@ const ROOMS: &[(&str, u8, &[&str])] = &[
             "cascade",
         ],
     ),
+    // Runners lease engines; what is built on them is not theirs to know.
+    ("notify", 2, &["model", "host", "event"]),
+    ("runner", 3, &["model", "host", "event", "engine"]),
+    ("size", 4, &["model", "history"]),
     ("suggest", 5, &["model", "unit"]),
     // Beside `publish`: units in registries and target folders.
     ("warm", 6, &["model", "registry", "event", "engine", "unit", "cargo"]),
@@ -139,6 +143,8 @@ const ROOMS: &[(&str, u8, &[&str])] = &[
         "report",
         8,
         &[
+            "notify",
+            "size",
             "warm",
             "model",
             "diag",
@@ -165,6 +171,7 @@ const ROOMS: &[(&str, u8, &[&str])] = &[
             "publish",
             "unit",
             "crates",
+            "runner",
             "size",
         ],
     ),
@@ -172,6 +179,9 @@ const ROOMS: &[(&str, u8, &[&str])] = &[
         "commands",
         9,
         &[
+            "runner",
+            "size",
+            "notify",
             "warm",
             "model",
             "diag",
@@ -328,7 +338,8 @@ fn libraries_stay_in_their_rooms() {
         ("rustls", &["registry", "runner"]),
         ("indicatif", &["report"]),
         // What waits for others: registries, programs, builds.
-        ("tokio", &["host", "registry", "engine", "runner", "publish", "warm", "run", "commands"]),
+        ("tokio", &["host", "registry", "engine", "notify", "runner", "publish", "warm", "run", "commands"]),
+        ("async_nats", &["notify"]),
         ("tar", &["warm"]),
         ("zstd", &["warm"]),
     ] {

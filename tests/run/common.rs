@@ -69,6 +69,7 @@ impl Shop {
             ignored: Vec::new(),
             runners: Vec::new(),
             tiers: Vec::new(),
+            events: Default::default(),
             cache_version: 0,
         };
         let snapshot = Snapshot::new(Loaded {

@@ -55,6 +55,8 @@ pub enum Kind {
     Workflow,
     /// `.build-spec.ncl` in a build context.
     BuildSpec,
+    /// What a caller asks of one run.
+    Directives,
 }
 
 /// A file to evaluate.
@@ -80,6 +82,8 @@ pub enum Record {
     Workflow(raw::Workflow),
     /// What a build needs.
     BuildSpec(raw::BuildSpec),
+    /// What a caller asks of one run.
+    Directives(raw::Directives),
 }
 
 /// Where each field of a record stands in its file: the field's path (`build.args.X`, `donors[1].layer`;

@@ -76,6 +76,9 @@ struct Refusal {
     /// Whether it may work later.
     #[serde(default)]
     passing: bool,
+    /// Whether there is no room now.
+    #[serde(default)]
+    full: bool,
     #[serde(default)]
     hints: Vec<String>,
 }
@@ -93,7 +96,7 @@ impl Command {
             folder: Some(host.root.clone()),
             reads_stdout: false,
         });
-        let about = About { leases: true, sized: true, detail: shown(name) };
+        let about = About { leases: true, sized: true, detail: shown(name), ..About::default() };
         Self { about, program, deadlines: (ACQUIRE, OTHER) }
     }
 
@@ -126,9 +129,10 @@ impl Command {
         // An object: where a struct is read, an array would do.
         let read = serde_json::from_slice::<Map<String, Value>>(&answer.stdout);
         let read = read.and_then(|answer| Answer::deserialize(Value::Object(answer)));
-        if let Ok(Answer { error: Some(Refusal { message, passing, hints }), .. }) = read {
+        if let Ok(Answer { error: Some(Refusal { message, passing, full, hints }), .. }) = read {
             let hints = hints.iter().take(10).map(|hint| shown(hint)).collect();
-            return Err(ProviderError { message: format!("{name}: {op}: {}", shown(&message)), hints, passing });
+            let message = format!("{name}: {op}: {}", shown(&message));
+            return Err(ProviderError { message, hints, passing: passing || full, full });
         }
         if !answer.status.success() {
             let text = String::from_utf8_lossy(&answer.stderr);

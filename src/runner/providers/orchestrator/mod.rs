@@ -61,7 +61,11 @@ impl Orchestrator {
             Ok(client) => format!("orchestrator at {}", client.host()),
             Err(_) => "orchestrator".to_owned(),
         };
-        Self { about: About { leases: true, sized: true, detail }, client, workspace: host.workspace.clone() }
+        Self {
+            about: About { leases: true, sized: true, detail, ..About::default() },
+            client,
+            workspace: host.workspace.clone(),
+        }
     }
 
     /// The same with other limits of time.
