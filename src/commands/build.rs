@@ -206,7 +206,7 @@ fn build(
     readers.extend(reporter.map(|reporter| Box::new(reporter) as Box<dyn Reader>));
     let settings = Settings {
         schedule: Options { jobs, keep_going: args.keep_going, attempts: ATTEMPTS },
-        sizes: args.runners.override_sizes(&snapshot, plan, sizes),
+        sizes,
         promote: args.promote.into(),
         attest: args.attest.into(),
         cache,

@@ -13,7 +13,6 @@ use crate::host::clock::System;
 use crate::model::{Catalog, ProviderKind, RunnerSource, Size};
 use crate::runner::providers::{self, Host};
 use crate::runner::{Endpoint, Folder, Opener, Owner, Pool, Record, Source, Swept};
-use crate::size::{Origin, Sizing, smallest};
 use crate::snapshot::Snapshot;
 
 /// How long a build waits for leases that others have left behind to go.
@@ -59,25 +58,6 @@ impl RunnerArgs {
         let sources = rows.into_iter().map(source).collect::<Result<_, _>>()?;
         let ledger = Box::new(Folder::new(host.state.join("leases")));
         Ok(Pool::new(sources, ledger, open, Arc::new(System), Owner::this(), run.clone()))
-    }
-
-    /// What builds get: the size that the command line gives, or else these.
-    pub fn override_sizes(
-        &self,
-        snapshot: &Snapshot,
-        plan: &Plan,
-        sizes: BTreeMap<LayerName, Sizing>,
-    ) -> BTreeMap<LayerName, Sizing> {
-        let Some(needs) = self.size else { return sizes };
-        let tiers = snapshot.catalog.config.as_ref().map(|config| &config.tiers[..]).unwrap_or_default();
-        let of = |step: &Step| {
-            let known = sizes.get(&step.layer).cloned()?;
-            let platform = snapshot.layer(&step.layer)?.build.platforms.first();
-            let tier = smallest(tiers, platform, needs).cloned();
-            let (cpu_by, memory_by) = (Origin::CommandLine, Origin::CommandLine);
-            Some((step.layer.clone(), Sizing { needs, tier, cpu_by, memory_by, ..known }))
-        };
-        plan.steps.iter().filter_map(of).collect()
     }
 
     fn rows(&self, snapshot: &Snapshot) -> Result<Vec<RunnerSource>, CommandError> {

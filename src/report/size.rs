@@ -47,7 +47,7 @@ fn origin(snapshot: &Snapshot, layer: &LayerName, origin: &Origin, is_cpu: bool)
         }
         Origin::Language(Language::Other) => "common where no language is known".to_owned(),
         Origin::Language(language) => format!("common for {language}"),
-        Origin::CommandLine => "by the command line".to_owned(),
+        Origin::Given => "given".to_owned(),
         Origin::OutOfMemory => "larger, because memory ran out".to_owned(),
     }
 }

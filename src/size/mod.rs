@@ -49,8 +49,6 @@ pub enum Origin {
     },
     /// The layer's language.
     Language(Language),
-    /// The command line.
-    CommandLine,
     /// An attempt before, for which memory ran out.
     OutOfMemory,
     /// Who asks for the build.

@@ -107,7 +107,7 @@ impl<'a> Figure<'a> {
                 ("measured", Some(Measured { p95: *p95, builds: *builds, runner: by.as_deref() }), None)
             }
             Origin::Language(language) => ("language", None, Some(language.as_str())),
-            Origin::CommandLine => ("command-line", None, None),
+            Origin::Given => ("given", None, None),
             Origin::OutOfMemory => ("out-of-memory", None, None),
         };
         let file = file.filter(|_| *origin == Origin::BuildSpec);

@@ -96,7 +96,7 @@ impl Command {
             folder: Some(host.root.clone()),
             reads_stdout: false,
         });
-        let about = About { leases: true, sized: true, capacity: None, detail: shown(name) };
+        let about = About { leases: true, sized: true, detail: shown(name), ..About::default() };
         Self { about, program, deadlines: (ACQUIRE, OTHER) }
     }
 
@@ -131,12 +131,8 @@ impl Command {
         let read = read.and_then(|answer| Answer::deserialize(Value::Object(answer)));
         if let Ok(Answer { error: Some(Refusal { message, passing, full, hints }), .. }) = read {
             let hints = hints.iter().take(10).map(|hint| shown(hint)).collect();
-            return Err(ProviderError {
-                message: format!("{name}: {op}: {}", shown(&message)),
-                hints,
-                passing,
-                full: false,
-            });
+            let message = format!("{name}: {op}: {}", shown(&message));
+            return Err(ProviderError { message, hints, passing: passing || full, full });
         }
         if !answer.status.success() {
             let text = String::from_utf8_lossy(&answer.stderr);

@@ -144,8 +144,12 @@ impl Client {
             if failure.again.is_none() || attempt >= self.patience.attempts {
                 let what = format!("{method} {} of the orchestrator at {}", url.path(), self.host());
                 let error = format!("{what}: {}", self.masked(&failure.message));
-                let passing = failure.again.is_some();
-                let error = ProviderError { message: error, hints: failure.hints, passing, full: false };
+                let error = ProviderError {
+                    message: error,
+                    hints: failure.hints,
+                    passing: failure.again.is_some(),
+                    full: failure.full,
+                };
                 return Err(error);
             }
             sleep(self.wait(attempt).max(failure.again.flatten().unwrap_or_default()).min(self.patience.longest_wait))

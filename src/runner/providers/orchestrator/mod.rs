@@ -62,7 +62,7 @@ impl Orchestrator {
             Err(_) => "orchestrator".to_owned(),
         };
         Self {
-            about: About { leases: true, sized: true, capacity: None, detail },
+            about: About { leases: true, sized: true, detail, ..About::default() },
             client,
             workspace: host.workspace.clone(),
         }
