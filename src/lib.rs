@@ -22,6 +22,7 @@ pub mod history;
 pub mod host;
 pub mod lock;
 pub mod model;
+pub mod notify;
 pub mod plan;
 pub mod publish;
 pub mod registry;

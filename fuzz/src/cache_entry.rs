@@ -38,7 +38,7 @@ fn ask(cache: &Cache) {
     cache.summaries();
     let known = |file: &RelPath| (!file.as_str().is_empty()).then_some([0; 32]);
     let unchanged = cache.unchanged(known);
-    for kind in [Kind::Catalog, Kind::Axioms, Kind::Adr, Kind::Workflow] {
+    for kind in [Kind::Catalog, Kind::Axioms, Kind::Adr, Kind::Workflow, Kind::Directives] {
         let job = Job { kind, path: path("a") };
         if let Some(entry) = cache.find(&job, &[0; 32], &unchanged) {
             assert!(cache.imports(entry).iter().all(|import| known(import).is_some()));
@@ -81,5 +81,6 @@ fn kind(record: &Record) -> Kind {
         Record::Axioms(_) => Kind::Axioms,
         Record::Adr(_) => Kind::Adr,
         Record::Workflow(_) => Kind::Workflow,
+        Record::Directives(_) => Kind::Directives,
     }
 }

@@ -125,6 +125,7 @@ pub fn snapshot(layers: Vec<Layer>, files: BTreeMap<String, Vec<u8>>) -> Snapsho
         tiers: Vec::new(),
         granted: BTreeMap::new(),
         sccache: None,
+        events: Default::default(),
         cache_version: 0,
     };
     let mut snapshot = Snapshot::new(Loaded {

@@ -21,7 +21,7 @@ use crate::tree::{Hash, sha256};
 
 /// Changes with the layout of the file, the records, and how evaluation goes about its work.
 const FORMAT: &str =
-    concat!("lamina evaluation cache 8, lamina ", env!("CARGO_PKG_VERSION"), ", nickel-lang-core 0.19.0");
+    concat!("lamina evaluation cache 9, lamina ", env!("CARGO_PKG_VERSION"), ", nickel-lang-core 0.19.0");
 
 /// How many versions of a file's record are kept: enough for a work tree and a few revisions.
 const VERSIONS: usize = 4;

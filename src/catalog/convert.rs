@@ -11,8 +11,9 @@ use super::raw;
 use super::spans::Spans;
 use crate::diag::{Code, Diagnostic};
 use crate::model::{
-    ActorName, Artifact, Base, Build, Catalog, Ceilings, CookProfile, Cooked, Donor, Hooks, Layer, LayerName, Mirror,
-    NativeDep, Platform, RelPath, Resources, RunnerSource, Sccache, Secret, Size, Tier, Tool, is_tag,
+    ActorName, Artifact, Base, Build, Catalog, Ceilings, CookProfile, Cooked, DirectedLayers, Directives, Donor,
+    Events, Hook, Hooks, Layer, LayerName, Mirror, NativeDep, Platform, RelPath, Resources, RunnerSource, Sccache,
+    Secret, Size, Tier, Tool, is_subject, is_subject_token, is_tag,
 };
 
 /// How tags begin that lamina, or a registry, gives to an image.
@@ -20,6 +21,9 @@ const OWN_TAGS: [&str; 3] = ["fp-", "proof-", "sha256-"];
 
 /// How labels begin that lamina gives to an image.
 const OWN_LABELS: &str = "dev.lamina.";
+
+/// How variables begin that hold secrets.
+const SECRETS: &str = "LAMINA_SECRET_";
 
 /// Collects the findings of one file.
 struct Findings<'a> {
@@ -161,6 +165,44 @@ impl Findings<'_> {
         Some(Tier { name: raw.name.clone(), platform, size })
     }
 
+    fn hooks(&mut self, raw: &raw::Hooks) -> Hooks {
+        let mut hooks = |field: &str, old: &[Vec<String>], hooks: &[raw::Hook]| -> Vec<Hook> {
+            let field = |index: usize| format!("hooks.{field}[{index}]");
+            let hooks = hooks.iter().enumerate().map(|(index, hook)| self.hook(&field(index), hook));
+            old.iter().cloned().map(Hook::plain).chain(hooks).collect()
+        };
+        Hooks {
+            pre_build: hooks("pre_build", &raw.before_build, &raw.pre_build),
+            post_build: hooks("post_build", &raw.after_build, &raw.post_build),
+            pre_promote: hooks("pre_promote", &[], &raw.pre_promote),
+        }
+    }
+
+    fn hook(&mut self, field: &str, raw: &raw::Hook) -> Hook {
+        for secret in raw.env.iter().filter(|name| name.starts_with(SECRETS)) {
+            let message = format!("{secret} holds a secret, which no hook gets");
+            self.add(Code::Contract, &format!("{field}.env"), message);
+        }
+        let timeout_s = self.whole(&format!("{field}.timeout_s"), raw.timeout_s);
+        Hook { command: raw.command.clone(), timeout_s, env: raw.env.clone(), answers: true }
+    }
+
+    fn events(&mut self, raw: &raw::Events) -> Events {
+        let servers = raw.url.as_ref().and_then(|url| self.parse("events.url", url)).unwrap_or_default();
+        if !is_subject(&raw.prefix) {
+            let message = format!(
+                "`{}` can't begin a subject: allowed are letters, digits, _ and -, with dots between",
+                raw.prefix
+            );
+            self.add(Code::Contract, "events.prefix", message);
+        }
+        if let Some(workspace) = raw.workspace.as_ref().filter(|workspace| !is_subject_token(workspace)) {
+            let message = format!("`{workspace}` is no workspace: allowed are letters, digits, _ and -");
+            self.add(Code::Contract, "events.workspace", message);
+        }
+        Events { servers, prefix: raw.prefix.clone(), workspace: raw.workspace.clone() }
+    }
+
     fn size(&mut self, field: &str, cpu: f64, memory_mb: f64) -> Size {
         Size {
             cpu: self.whole(&format!("{field}.cpu"), cpu),
@@ -225,6 +267,7 @@ pub fn catalog(file: &RelPath, raw: &raw::Catalog, spans: &Spans) -> Result<Cata
     let granted = granted.filter_map(|(name, layers)| findings.granted(name, layers)).collect();
     let sccache = raw.sccache.as_ref().map(|sccache| sccache.backend.clone());
     sccache.iter().for_each(|sccache| findings.sccache(sccache));
+    let events = raw.events.as_ref().map(|events| findings.events(events)).unwrap_or_default();
     let cache_version = findings.whole("cache_version", raw.cache_version);
     if !findings.found.is_empty() {
         return Err(findings.found);
@@ -243,7 +286,39 @@ pub fn catalog(file: &RelPath, raw: &raw::Catalog, spans: &Spans) -> Result<Cata
         tiers,
         granted,
         sccache,
+        events,
         cache_version,
+    })
+}
+
+/// Checks a caller's directives.
+///
+/// # Errors
+/// All that is wrong with them.
+pub fn directives(file: &RelPath, raw: &raw::Directives, spans: &Spans) -> Result<Directives, Vec<Diagnostic>> {
+    let mut findings = Findings { file, layer: None, spans, found: Vec::new() };
+    let name = |(index, name): (usize, &String)| findings.parse::<LayerName>(&format!("layers.names[{index}]"), name);
+    let names = raw.layers.names.iter().enumerate().filter_map(name).collect();
+    let raw::DirectedLayers { all, changed, since, dependents, only, .. } = raw.layers.clone();
+    let size = raw.compute.size.as_ref().map(|size| findings.size("compute.size", size.cpu, size.memory_mb));
+    let jobs = raw.compute.jobs.map(|jobs| findings.whole("compute.jobs", jobs));
+    let events = raw.events.url.as_ref().and_then(|url| findings.parse("events.url", url));
+    if !findings.found.is_empty() {
+        return Err(findings.found);
+    }
+    Ok(Directives {
+        workspace: raw.workspace.clone(),
+        layers: DirectedLayers { names, all, changed, since, dependents, only },
+        runners: raw.compute.runners.clone(),
+        size,
+        jobs,
+        registry: raw.registry.clone().map(|registry| (registry.host, registry.namespace)),
+        actor: raw.cache.actor.clone(),
+        disposition: raw.cache.disposition,
+        store: raw.cache.store,
+        promote: raw.promote,
+        events,
+        prefix: raw.events.prefix.clone(),
     })
 }
 
@@ -343,6 +418,7 @@ pub fn layer(
         expected_min: raw.build.resources.expected_min.map(|min| findings.whole("build.resources.expected_min", min)),
     };
     let cache_version = findings.whole("build.cache_version", raw.build.cache_version);
+    let hooks = findings.hooks(&raw.hooks);
     let (Some(build_base), Some(runtime_base), Some(dockerfile), Some(context), true) =
         (build_base, runtime_base, dockerfile, context, findings.found.is_empty())
     else {
@@ -391,7 +467,7 @@ pub fn layer(
             resources,
             cache_version,
         },
-        hooks: Hooks { before_build: raw.hooks.before_build.clone(), after_build: raw.hooks.after_build.clone() },
+        hooks,
     })
 }
 

@@ -293,7 +293,7 @@ impl Loaded {
                 self.adrs.push(LoadedAdr { adr: adr.clone(), file: job.path, spans: entry.spans.clone() });
                 self.decision_files.extend(cache.imports(&entry));
             }
-            Record::Workflow(_) => {}
+            Record::Workflow(_) | Record::Directives(_) => {}
         }
     }
 }

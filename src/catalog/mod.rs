@@ -3,6 +3,7 @@
 
 mod cache;
 mod convert;
+mod directives;
 pub mod eval;
 mod load;
 pub mod raw;
@@ -11,6 +12,7 @@ mod spans;
 use std::path::{Path, PathBuf};
 
 pub use cache::Cache;
+pub use directives::{directives, place as directives_place};
 pub use load::{Loaded, LoadedAdr, LoadedLayer, Options, load};
 pub use spans::Spans;
 

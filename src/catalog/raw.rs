@@ -14,7 +14,9 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-pub use crate::model::{Adr, Axiom, Class, NativeSource, Needed, Network, ProviderKind, Sccache};
+pub use crate::model::{
+    Adr, Axiom, Class, Disposing, NativeSource, Needed, Network, Promoting, ProviderKind, Sccache, Storing,
+};
 
 macro_rules! record {
     ($(#[$meta:meta])* $name:ident { $($(#[$field_meta:meta])* $field:ident: $type:ty,)* }) => {
@@ -131,7 +133,23 @@ record!(/// What a build needs.
 Resources { cpu: f64, memory_mb: f64, disk_mb: f64, time_budget_min: f64, expected_min: Option<f64>, });
 
 record!(/// Commands beside the build.
-Hooks { before_build: Vec<Vec<String>>, after_build: Vec<Vec<String>>, });
+Hooks {
+    /// What `pre_build` was in older schemas.
+    #[serde(default)]
+    before_build: Vec<Vec<String>>,
+    /// What `post_build` was in older schemas.
+    #[serde(default)]
+    after_build: Vec<Vec<String>>,
+    #[serde(default)]
+    pre_build: Vec<Hook>,
+    #[serde(default)]
+    post_build: Vec<Hook>,
+    #[serde(default)]
+    pre_promote: Vec<Hook>,
+});
+
+record!(/// A command beside the build.
+Hook { command: Vec<String>, timeout_s: f64, env: Vec<String>, });
 
 record!(/// `catalog/catalog.ncl`, merged with the overlays.
 Catalog {
@@ -153,6 +171,8 @@ Catalog {
     caches: Option<Caches>,
     #[serde(default)]
     sccache: Option<SccacheSettings>,
+    #[serde(default)]
+    events: Option<Events>,
     cache_version: f64,
 });
 
@@ -172,6 +192,9 @@ Runner {
     timeout_s: f64,
 });
 
+record!(/// Where builds tell what happens.
+Events { url: Option<String>, prefix: String, workspace: Option<String>, });
+
 record!(/// What a build gets of a machine.
 Size { cpu: f64, memory_mb: f64, });
 
@@ -183,3 +206,36 @@ Rust { version: String, });
 
 record!(/// The Debian release.
 Debian { release: String, });
+
+record!(/// What a caller asks of one run.
+Directives {
+    workspace: Option<String>,
+    layers: DirectedLayers,
+    compute: Compute,
+    registry: Option<DirectedRegistry>,
+    cache: DirectedCache,
+    promote: Option<Promoting>,
+    events: DirectedEvents,
+});
+
+record!(/// Which layers are built.
+DirectedLayers {
+    names: Vec<String>,
+    all: bool,
+    changed: Vec<String>,
+    since: Option<String>,
+    dependents: Option<bool>,
+    only: Vec<String>,
+});
+
+record!(/// On what.
+Compute { runners: Vec<String>, size: Option<Size>, jobs: Option<f64>, });
+
+record!(/// Where images go.
+DirectedRegistry { host: String, namespace: String, });
+
+record!(/// Which layer caches are used.
+DirectedCache { actor: Option<String>, disposition: Option<Disposing>, store: Option<Storing>, });
+
+record!(/// Where other programs are told what happens.
+DirectedEvents { url: Option<String>, prefix: Option<String>, });

@@ -1,7 +1,7 @@
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::panic::AssertUnwindSafe;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -13,6 +13,7 @@ use super::Format;
 use super::caching::CacheArgs;
 use super::context::Context;
 use super::error::CommandError;
+use super::events::{self, EventArgs};
 use super::exit::Exit;
 use super::images::RegistryArgs;
 use super::planning::{self, PlanArgs, Planned};
@@ -25,8 +26,9 @@ use crate::history::Retention;
 use crate::host::clock::{Clock, System};
 use crate::host::signal::Signals;
 use crate::model::{Fingerprint, LayerName, secret_variable};
+use crate::notify::Delivery;
 use crate::plan::Plan;
-use crate::publish::DonorImage;
+use crate::publish::{DonorImage, PromoteError};
 use crate::report::json::build::Build;
 use crate::report::run::{self as report, Style, Summary};
 use crate::report::{json, reason};
@@ -34,8 +36,9 @@ use crate::run::compose::{Places, compose};
 use crate::run::hooks::HookSettings;
 use crate::run::scheduler::Options;
 use crate::run::secrets::{GivenSecret, GivenSsh, Missing, Secrets, SecretsError};
+use crate::run::staging::Copies;
 use crate::run::{self, Attest, Ended, Promote, Settings, Work};
-use crate::runner::{Pool, Swept};
+use crate::runner::Pool;
 use crate::snapshot::Snapshot;
 use crate::tree;
 
@@ -56,6 +59,7 @@ const FEWEST_JOBS: usize = 4;
   lamina build --all --dry-run
   lamina build stratumiops --clean
   lamina build fastembed --secret id=token,src=token.txt
+  lamina build --directives examples/directives/session.ncl
   lamina plan --all --format json > plan.json && lamina build --plan plan.json")]
 pub struct Args {
     #[command(flatten)]
@@ -63,6 +67,9 @@ pub struct Args {
     /// Run the plan in FILE, which `lamina plan --format json` has written
     #[arg(long = "plan", value_name = "FILE", conflicts_with_all = PLANNING)]
     plan: Option<PathBuf>,
+    /// Do what the directives in FILE say, whatever else the command line says (schemas/directives.ncl)
+    #[arg(long, value_name = "FILE")]
+    directives: Option<PathBuf>,
     /// Print the commands that would be run, a line each, and run none
     #[arg(long)]
     dry_run: bool,
@@ -99,6 +106,8 @@ pub struct Args {
     /// How the answer looks
     #[arg(long, value_enum, default_value_t)]
     format: Format,
+    #[command(flatten)]
+    events: EventArgs,
     #[command(flatten)]
     registry: RegistryArgs,
 }
@@ -182,17 +191,21 @@ fn build(
     if let Ok(history) = &history {
         readers.push(Box::new(history.journal(Retention::default())));
     }
+    let delivery = args.events.open(context, &snapshot).map(|(notifier, delivery)| {
+        readers.push(Box::new(notifier));
+        delivery
+    });
     let log = |layer: &LayerName| Some(history.as_ref().ok()?.log(&run, layer));
     let jobs = args.jobs();
     let settings = Settings {
         schedule: Options { jobs, keep_going: args.keep_going, attempts: ATTEMPTS },
-        sizes: BTreeMap::new(),
+        sizes: args.runners.sizes(&snapshot, plan),
         promote: args.promote.into(),
         attest: args.attest.into(),
         cache,
         source_date_epoch: args.source_date_epoch,
         donors: donors(context, args),
-        hooks: hooks(context, secrets),
+        hooks: hooks(context, &snapshot, secrets),
         revision: if plan.steps.is_empty() { None } else { tree::clean_revision(context.root()) },
         log: &log,
     };
@@ -203,23 +216,31 @@ fn build(
             pool::sweep_stale(context, pool, host).await;
         }
         let pool = pool.as_ref();
-        let work = Work { run: run.clone(), snapshot, plan, pool, registry, secrets, settings, clock: &System };
+        let work = Work {
+            run: run.clone(),
+            snapshot,
+            plan,
+            pool,
+            registry,
+            stage: &Copies,
+            secrets,
+            settings,
+            clock: &System,
+        };
         let running = run::run(&work, started, &mut readers, &mut signals);
         // Runners are given back also where lamina itself is wrong.
         let ended = AssertUnwindSafe(running).catch_unwind().await;
         if let Some(pool) = pool {
-            for Swept { record, error } in pool.close().await {
-                if let Some(error) = error {
-                    let lease = &record.lease;
-                    context.ui.remark(&format!("the runner {lease} is still leased: {error} (`lamina runners prune`)"));
-                }
-            }
+            pool::close(context, pool).await;
         }
         let ended = ended.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
         ended.map_err(|error| CommandError::new(Exit::Failure, format!("the plan can't be run: {error}")))
     })??;
     // What they still draw is taken away before the answer comes.
     drop(readers);
+    if let Some(trouble) = delivery.and_then(Delivery::finish) {
+        context.ui.remark(&format!("warning: {trouble}"));
+    }
     let summary = summary.borrow();
     let style = Style { color: context.ui.answer_color(), running: false };
     context.ui.answer(&match args.format {
@@ -230,6 +251,11 @@ fn build(
 }
 
 impl Args {
+    /// The file with a caller's directives.
+    pub fn directives(&self) -> Option<&Path> {
+        self.directives.as_deref()
+    }
+
     fn jobs(&self) -> usize {
         let processors = || std::thread::available_parallelism().map_or(FEWEST_JOBS, usize::from).max(FEWEST_JOBS);
         self.jobs.map_or_else(processors, usize::from)
@@ -247,13 +273,14 @@ impl Reader for Shared {
 
 /// The code of a run: of several failures, the one that is the layers' own.
 fn exit(ended: &Ended) -> Exit {
-    let of_engine = |kind: &FailureKind| *kind == FailureKind::Engine;
+    let of_engine = |kind: &FailureKind| matches!(kind, FailureKind::Engine | FailureKind::Runner);
     let of_registry = |kind: &FailureKind| matches!(kind, FailureKind::Registry | FailureKind::Unauthorized);
     let failures = &ended.failures;
     match ended.outcome {
         RunOutcome::Cancelled => Exit::Interrupted,
         _ if failures.iter().any(|kind| !of_engine(kind) && !of_registry(kind)) => Exit::Build,
         _ if failures.iter().any(of_engine) => Exit::Engine,
+        _ if ended.promotion.iter().any(|error| matches!(error, PromoteError::Refused { .. })) => Exit::Build,
         RunOutcome::Failed => Exit::Registry,
         RunOutcome::Succeeded => Exit::Success,
     }
@@ -354,7 +381,7 @@ fn hint(missing: &Missing) -> String {
     }
 }
 
-fn hooks(context: &Context<'_>, secrets: &Secrets) -> HookSettings {
+fn hooks(context: &Context<'_>, snapshot: &Snapshot, secrets: &Secrets) -> HookSettings {
     let is_secret = |name: &std::ffi::OsStr| {
         let of_source = secrets
             .sources
@@ -366,6 +393,7 @@ fn hooks(context: &Context<'_>, secrets: &Secrets) -> HookSettings {
         root: context.root().to_owned(),
         env: std::env::vars_os().filter(|(name, _)| !is_secret(name)).collect(),
         lamina: Some(context.program().to_owned()),
+        workspace: events::workspace(snapshot),
     }
 }
 

@@ -20,7 +20,7 @@ use crate::catalog::{self, CATALOG_FILE, Cache, LoadedLayer, Options};
 use crate::cooked::Store;
 use crate::history::History;
 use crate::lock::{self, Lock};
-use crate::model::{LayerName, RelPath};
+use crate::model::{Directives, LayerName, RelPath};
 use crate::registry::{self, Client, Retry};
 use crate::report::place::Located;
 use crate::snapshot::Snapshot;
@@ -50,6 +50,8 @@ pub struct Context<'a> {
     lock: LockSource,
     cache: RefCell<Cache>,
     registries: OnceCell<Registries>,
+    /// The directives, once they were read.
+    directives: OnceCell<Overlay>,
 }
 
 impl<'a> Context<'a> {
@@ -60,10 +62,16 @@ impl<'a> Context<'a> {
     }
 
     /// Finds the catalog and reads what the command line names. A command that creates the lock does without one.
+    /// `overlay` comes behind those that the command line names.
     ///
     /// # Errors
     /// When there is no catalog, or an overlay or the lock can't be read.
-    pub fn new(args: &'a GlobalArgs, ui: &'a Ui, creates_lock: bool) -> Result<Self, CommandError> {
+    pub fn new(
+        args: &'a GlobalArgs,
+        ui: &'a Ui,
+        creates_lock: bool,
+        overlay: Option<Overlay>,
+    ) -> Result<Self, CommandError> {
         let folder =
             std::env::current_dir().map_err(|error| CommandError::failure("the current folder is gone", error))?;
         let root = match &args.catalog {
@@ -85,7 +93,8 @@ impl<'a> Context<'a> {
         let root = root
             .canonicalize()
             .map_err(|error| CommandError::failure(format!("{} can't be opened", root.display()), error))?;
-        let overlays = args.overlay.iter().map(|path| named_file(&root, path)).collect::<Result<Vec<_>, _>>()?;
+        let mut overlays = args.overlay.iter().map(|path| named_file(&root, path)).collect::<Result<Vec<_>, _>>()?;
+        overlays.extend(overlay);
         let lock = match &args.lock {
             None => LockSource::Catalog,
             Some(path) if creates_lock && !path.exists() => LockSource::New(path.display().to_string()),
@@ -105,7 +114,8 @@ impl<'a> Context<'a> {
             Some(cache) if !args.no_cache => Cache::open(&cache, &root, &options.overlays),
             _ => Cache::disabled(),
         };
-        Ok(Self { ui, args, folder, root, options, lock, cache: RefCell::new(cache), registries: OnceCell::new() })
+        let (cache, registries, directives) = (RefCell::new(cache), OnceCell::new(), OnceCell::new());
+        Ok(Self { ui, args, folder, root, options, lock, cache, registries, directives })
     }
 
     /// The catalog's root.
@@ -272,6 +282,26 @@ impl<'a> Context<'a> {
         Ok(snapshot)
     }
 
+    /// A caller's directives in a file, which may lie anywhere.
+    ///
+    /// # Errors
+    /// When it can't be read, or says nothing that can be done.
+    pub fn directives(&self, file: &Path) -> Result<Directives, CommandError> {
+        let file = named_file(&self.root, file)?;
+        let file = Overlay { name: catalog::directives_place(&file).to_string(), ..file };
+        let files = Files::new(Box::new(self.work_tree()?));
+        match catalog::directives(&files, &file, &self.options)? {
+            Ok(directives) => Ok(directives),
+            Err(findings) => {
+                let snapshot = self.unchecked_snapshot()?;
+                self.directives.get_or_init(|| file);
+                let mut error = CommandError::new(Exit::Invalid, "the directives are invalid");
+                error.findings = Some((findings, Box::new(snapshot)));
+                Err(error)
+            }
+        }
+    }
+
     /// The text of a file that a finding names.
     pub fn text(&self, snapshot: &Snapshot, file: &str) -> Option<Arc<str>> {
         let named = self.named_files().find(|named| named.name == file);
@@ -284,7 +314,7 @@ impl<'a> Context<'a> {
             LockSource::File(lock) => Some(lock),
             _ => None,
         };
-        self.options.overlays.iter().chain(lock)
+        self.options.overlays.iter().chain(lock).chain(self.directives.get())
     }
 
     /// Where a file that a finding names lies.

@@ -11,14 +11,18 @@ mod changes;
 mod completions;
 mod context;
 mod crates;
+mod directed;
+mod directives;
 mod engine;
 mod error;
+mod events;
 pub mod exit;
 mod explain;
 mod export;
 mod graph;
 mod help;
 mod images;
+mod integrate;
 mod list;
 mod lock;
 mod man;
@@ -32,6 +36,7 @@ mod progress;
 mod replay;
 mod report;
 mod retag;
+mod runners;
 mod schema;
 mod scope;
 mod selection;
@@ -49,14 +54,14 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use context::Context;
 use error::CommandError;
 use exit::Exit;
 use ui::{ColorChoice, Ui};
 
-use crate::catalog::eval;
+use crate::catalog::eval::{self, Overlay};
 use crate::host::guard;
 
 /// The hidden argument that makes this program an evaluation worker.
@@ -127,10 +132,13 @@ enum Command {
     New(new::Args),
     Report(report::Args),
     Replay(replay::Args),
+    Runners(runners::Args),
     Crates(crates::Args),
     Explain(explain::Args),
     List(list::Args),
     Show(show::Args),
+    Directives(directives::Args),
+    Integrate(integrate::Args),
     Graph(graph::Args),
     Export(export::Args),
     Adr(adr::Args),
@@ -164,25 +172,51 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         return guard::run(args.into_iter().skip(2));
     }
     let program = completions::program(args.first());
-    let parsed = command().try_get_matches_from(args).and_then(|matches| Cli::from_arg_matches(&matches));
-    let cli = match parsed {
-        Ok(cli) => cli,
-        Err(error) => {
-            // Help and version are answers, everything else is a wrong command line.
-            let exit = if error.use_stderr() { Exit::Usage } else { Exit::Success };
-            let _ = error.print();
-            return exit.into();
-        }
+    let (cli, matches) = match parse(args) {
+        Ok(parsed) => parsed,
+        Err(code) => return code,
     };
     let ui = Ui::new(cli.global.color, cli.global.verbose);
+    let (cli, overlay) = match direct(&ui, cli, &matches) {
+        Ok(directed) => directed,
+        Err(code) => return code,
+    };
     if let Some(result) = without_catalog(&ui, &program, &cli) {
         return end(&ui, None, result);
     }
     let creates_lock = matches!(&cli.command, Command::Lock(_));
-    match Context::new(&cli.global, &ui, creates_lock) {
+    match Context::new(&cli.global, &ui, creates_lock, overlay) {
         Ok(context) => end(&ui, Some(&context), dispatch(&context, &cli.command)),
         Err(error) => end(&ui, None, Err(error)),
     }
+}
+
+/// Reads a command line; what is wrong with it is said.
+fn parse(args: impl IntoIterator<Item = OsString>) -> Result<(Cli, ArgMatches), ExitCode> {
+    let parsed =
+        command().try_get_matches_from(args).and_then(|matches| Ok((Cli::from_arg_matches(&matches)?, matches)));
+    parsed.map_err(|error| {
+        // Help and version are answers, everything else is a wrong command line.
+        let exit = if error.use_stderr() { Exit::Usage } else { Exit::Success };
+        let _ = error.print();
+        exit.into()
+    })
+}
+
+/// The command line as a caller's directives have it, and what they have merged over the catalog.
+fn direct(ui: &Ui, cli: Cli, matches: &ArgMatches) -> Result<(Cli, Option<Overlay>), ExitCode> {
+    let file = match &cli.command {
+        Command::Build(args) => args.directives(),
+        _ => None,
+    };
+    let Some(file) = file else { return Ok((cli, None)) };
+    let context = Context::new(&cli.global, ui, false, None).map_err(|error| end(ui, None, Err(error)))?;
+    let directives = context.directives(file).map_err(|error| end(ui, Some(&context), Err(error)))?;
+    let mut command = command();
+    command.build();
+    let words = directed::command_line(&command, matches, &directives, ui);
+    let (cli, _) = parse(words)?;
+    Ok((cli, directed::overlay(&directives)))
 }
 
 /// Says why a command failed, if it did; returns its code.
@@ -233,9 +267,12 @@ fn dispatch(context: &Context<'_>, command: &Command) -> Result<Exit, CommandErr
         Command::Suggest(args) => suggest::run(context, args),
         Command::Report(args) => report::run(context, args),
         Command::Replay(args) => replay::run(context, args),
+        Command::Runners(args) => runners::run(context, args),
         Command::Crates(args) => crates::run(context, args),
         Command::List(args) => list::run(context, args),
         Command::Show(args) => show::run(context, args),
+        Command::Directives(args) => directives::run(context, args),
+        Command::Integrate(args) => integrate::run(context, args),
         Command::Graph(args) => graph::run(context, args),
         Command::Export(args) => export::run(context, args),
         Command::Adr(args) => adr::run(context, args),

@@ -1,5 +1,6 @@
 //! The runners of a build, from the catalog's table and the command line.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -10,13 +11,18 @@ use super::exit::Exit;
 use crate::engine::{Engine, Environment};
 use crate::event::RunId;
 use crate::host::clock::System;
-use crate::model::{Catalog, ProviderKind, RunnerSource};
+use crate::model::{Catalog, LayerName, ProviderKind, RunnerSource, Size};
+use crate::plan::{Plan, Step};
 use crate::runner::providers::{self, Host};
 use crate::runner::{Endpoint, Folder, Opener, Owner, Pool, Record, Source, Swept};
+use crate::size::{Sizing, smallest};
 use crate::snapshot::Snapshot;
 
 /// How long a build waits for leases that others have left behind to go.
 const SWEEP: Duration = Duration::from_secs(10);
+
+/// How long lamina stays for runners that a run could not give back: who is in a hurry has asked twice.
+const CLOSE: Duration = Duration::from_secs(15);
 
 /// Where builds run.
 #[derive(Clone, Debug, Default, clap::Args)]
@@ -24,6 +30,9 @@ pub struct RunnerArgs {
     /// Build on runners of this row of the catalog's table `runners` only; may be repeated, in order of preference
     #[arg(long, value_name = "RUNNER")]
     pub runner: Vec<String>,
+    /// Give each build this much, whatever its layer declares: processors and MiB of memory, CPU,MIB
+    #[arg(long, value_name = "SIZE", value_parser = size)]
+    pub size: Option<Size>,
     #[command(flatten)]
     pub engine: EngineArgs,
 }
@@ -54,9 +63,20 @@ impl RunnerArgs {
         Ok(Pool::new(sources, ledger, open, Arc::new(System), Owner::this(), run.clone()))
     }
 
+    /// The sizes of builds that the command line gives.
+    pub fn sizes(&self, snapshot: &Snapshot, plan: &Plan) -> BTreeMap<LayerName, Sizing> {
+        let Some(needs) = self.size else { return BTreeMap::new() };
+        let tiers = snapshot.catalog.config.as_ref().map(|config| &config.tiers[..]).unwrap_or_default();
+        let of = |step: &Step| {
+            let layer = snapshot.layer(&step.layer)?;
+            let tier = smallest(tiers, layer.build.platforms.first(), needs).cloned();
+            Some((step.layer.clone(), Sizing { needs, tier, ..Sizing::declared(layer, tiers) }))
+        };
+        plan.steps.iter().filter_map(of).collect()
+    }
+
     fn rows(&self, snapshot: &Snapshot) -> Result<Vec<RunnerSource>, CommandError> {
-        let declared = snapshot.catalog.config.as_ref().map(|config| config.runners.clone()).unwrap_or_default();
-        let declared = if declared.is_empty() { vec![at_hand()] } else { declared };
+        let declared = declared(snapshot);
         if self.runner.is_empty() {
             return Ok(declared);
         }
@@ -66,6 +86,20 @@ impl RunnerArgs {
         };
         self.runner.iter().map(row).collect()
     }
+}
+
+/// The catalog's table, in order of preference.
+pub fn declared(snapshot: &Snapshot) -> Vec<RunnerSource> {
+    let declared = snapshot.catalog.config.as_ref().map(|config| config.runners.clone()).unwrap_or_default();
+    if declared.is_empty() { vec![at_hand()] } else { declared }
+}
+
+/// A size as the command line has it: `CPU,MIB`.
+fn size(text: &str) -> Result<Size, String> {
+    let whole = |text: &str| text.trim().parse::<u64>().ok().filter(|number| *number > 0);
+    let size = text.split_once(',').and_then(|(cpu, memory)| Some((whole(cpu)?, whole(memory)?)));
+    let (cpu, memory_mb) = size.ok_or("write CPU,MIB: 4,8192")?;
+    Ok(Size { cpu, memory_mb })
 }
 
 /// The row of a catalog that has none.
@@ -116,6 +150,23 @@ pub async fn sweep_stale(context: &Context<'_>, pool: &Pool, host: &Host) {
         Err(_) => {
             let seconds = SWEEP.as_secs();
             context.ui.remark(&format!("runners of earlier runs were not released in {seconds} s: `lamina runners`"));
+        }
+    }
+}
+
+/// Gives back what a run still holds, and says what is left: it is written down, and the next run tries again.
+pub async fn close(context: &Context<'_>, pool: &Pool) {
+    let hint = "`lamina runners prune` tries again";
+    match tokio::time::timeout(CLOSE, pool.close()).await {
+        Ok(all) => {
+            for Swept { record, error } in all {
+                if let Some(error) = error {
+                    context.ui.remark(&format!("the runner {} is still leased: {error} ({hint})", record.lease));
+                }
+            }
+        }
+        Err(_) => {
+            context.ui.remark(&format!("runners were not released in {} s ({hint})", CLOSE.as_secs()));
         }
     }
 }

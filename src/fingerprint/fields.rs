@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use crate::model::{Catalog, Layer, Network};
+use serde_json::json;
+
+use crate::model::{Catalog, Hook, Layer, Network};
 
 /// The build-relevant fields by path, as JSON. Lists whose order means nothing are keyed by name.
 /// The bases and donors are not among them: they are edges.
@@ -59,8 +61,10 @@ pub fn fields(layer: &Layer, catalog: &Catalog) -> BTreeMap<String, String> {
     let mut platforms: Vec<&str> = layer.build.platforms.iter().map(|platform| platform.as_str()).collect();
     platforms.sort_unstable();
     put("build.platforms".to_owned(), list(&platforms));
-    if !layer.hooks.before_build.is_empty() {
-        put("hooks.before_build".to_owned(), list(&layer.hooks.before_build));
+    if !layer.hooks.pre_build.is_empty() {
+        let hook = |hook: &Hook| json!({ "command": hook.command, "env": hook.env });
+        let hooks: Vec<_> = layer.hooks.pre_build.iter().map(hook).collect();
+        put("hooks.pre_build".to_owned(), list(&hooks));
     }
     put("build.cache_version".to_owned(), layer.build.cache_version.to_string());
     put("catalog.cache_version".to_owned(), catalog.cache_version.to_string());

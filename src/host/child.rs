@@ -12,7 +12,7 @@ use std::process::{Command, ExitStatus, Stdio};
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
-use tokio::io::AsyncReadExt;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::process::{Child, ChildStderr};
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
@@ -42,7 +42,7 @@ pub struct Program {
     pub lamina: Option<PathBuf>,
     /// The folder that it runs in; lamina's own where it is absent.
     pub folder: Option<PathBuf>,
-    /// Whether what it writes on stdout is read too, together with stderr.
+    /// Whether what it writes on stdout is read too, together with stderr; of no meaning where it is conversed with.
     pub reads_stdout: bool,
 }
 
@@ -62,19 +62,74 @@ impl Program {
     ///
     /// # Errors
     /// When it can't be started or waited for.
-    pub async fn run(&self, cancel: &CancellationToken, mut read: impl FnMut(&[u8])) -> Result<Ended, ProcessError> {
+    pub async fn run(&self, cancel: &CancellationToken, read: impl FnMut(&[u8])) -> Result<Ended, ProcessError> {
+        self.attend(|_| {}, None, cancel, read).await.map(|(ended, _)| ended)
+    }
+
+    /// Runs it as [`Program::run`] does; `started` gets its process id first.
+    ///
+    /// # Errors
+    /// When it can't be started or waited for.
+    pub async fn run_told(
+        &self,
+        started: impl FnOnce(u32),
+        cancel: &CancellationToken,
+        read: impl FnMut(&[u8]),
+    ) -> Result<Ended, ProcessError> {
+        self.attend(started, None, cancel, read).await.map(|(ended, _)| ended)
+    }
+
+    /// Runs it to its end as [`Program::run`] does, with something on its stdin, and returns what it wrote on stdout: at
+    /// most `limit` bytes. It need not read its input.
+    ///
+    /// # Errors
+    /// When it can't be started or waited for, or writes more.
+    pub async fn converse(
+        &self,
+        input: Vec<u8>,
+        limit: usize,
+        cancel: &CancellationToken,
+        read: impl FnMut(&[u8]),
+    ) -> Result<(Ended, Vec<u8>), ProcessError> {
+        let (ended, answer) = self.attend(|_| {}, Some((input, limit)), cancel, read).await?;
+        if answer.len() > limit {
+            return Err(ProcessError::TooMuch { program: self.path.to_string_lossy().into_owned(), limit });
+        }
+        Ok((ended, answer))
+    }
+
+    async fn attend(
+        &self,
+        started: impl FnOnce(u32),
+        talk: Option<(Vec<u8>, usize)>,
+        cancel: &CancellationToken,
+        mut read: impl FnMut(&[u8]),
+    ) -> Result<(Ended, Vec<u8>), ProcessError> {
         let name = self.path.to_string_lossy().into_owned();
         let io_error = |source| ProcessError::Io { program: name.clone(), source };
-        let mut group = Group::start(self).map_err(|source| start_error(&name, source))?;
+        let mut group = Group::start(self, talk.is_some()).map_err(|source| start_error(&name, source))?;
+        if let Some(id) = group.leader.id() {
+            started(id);
+        }
         let mut stderr = group.leader.stderr.take();
-        let mut buffer = vec![0; CHUNK];
+        let (mut stdin, mut stdout) = (group.leader.stdin.take(), group.leader.stdout.take());
+        let (input, limit) = talk.unwrap_or_default();
+        let mut answer = Vec::new();
+        let mut told = std::pin::pin!(async {
+            if let Some(mut stdin) = stdin.take() {
+                // Who has read enough closes it.
+                let _ = stdin.write_all(&input).await;
+            }
+        });
+        let mut is_told = false;
+        let (mut buffer, mut piece) = (vec![0; CHUNK], vec![0; CHUNK]);
         let mut status = None;
         // When what is not done by then is given up.
         let mut end: Option<Instant> = None;
         let mut cancelled = false;
         loop {
-            if let (Some(status), None) = (status, &stderr) {
-                return Ok(Ended { status, cancelled });
+            if let (Some(status), None, None) = (status, &stderr, &stdout) {
+                return Ok((Ended { status, cancelled }, answer));
             }
             tokio::select! {
                 // What was written before it ended is read before that is noticed.
@@ -83,7 +138,7 @@ impl Program {
                     Some(status) => {
                         // Somebody has the pipe, so somebody of the group is left, and its id is no other's.
                         group.kill_all();
-                        return Ok(Ended { status, cancelled });
+                        return Ok((Ended { status, cancelled }, answer));
                     }
                     None => {
                         group.kill_all();
@@ -95,6 +150,15 @@ impl Program {
                     end = Some(Instant::now() + GRACE);
                     group.interrupt();
                 }
+                () = &mut told, if !is_told => is_told = true,
+                got = some(&mut stdout, &mut piece) => match got {
+                    Ok(0) | Err(_) => stdout = None,
+                    Ok(length) => {
+                        // One byte more than the limit says that it was exceeded.
+                        let room = limit.saturating_add(1).saturating_sub(answer.len());
+                        answer.extend_from_slice(piece.get(..length.min(room)).unwrap_or_default());
+                    }
+                },
                 got = some(&mut stderr, &mut buffer) => match got {
                     Ok(0) | Err(_) => stderr = None,
                     Ok(length) => read(buffer.get(..length).unwrap_or_default()),
@@ -130,7 +194,7 @@ async fn at(moment: Option<Instant>) {
 }
 
 /// Reads some bytes, or waits for ever where there are none to come.
-async fn some(pipe: &mut Option<ChildStderr>, buffer: &mut [u8]) -> io::Result<usize> {
+async fn some(pipe: &mut Option<impl AsyncRead + Unpin>, buffer: &mut [u8]) -> io::Result<usize> {
     match pipe {
         Some(pipe) => pipe.read(buffer).await,
         None => std::future::pending().await,
@@ -146,11 +210,13 @@ struct Group {
 }
 
 impl Group {
-    fn start(program: &Program) -> io::Result<Self> {
+    fn start(program: &Program, talks: bool) -> io::Result<Self> {
         let mut command = tokio::process::Command::from(program.command());
         command.process_group(0).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
         let mut merged = None;
-        if program.reads_stdout {
+        if talks {
+            command.stdin(Stdio::piped()).stdout(Stdio::piped());
+        } else if program.reads_stdout {
             // One pipe for both, so that lines come in the order in which they were written.
             let (reader, writer) = io::pipe()?;
             command.stdout(writer.try_clone()?).stderr(writer);

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{ActorName, LayerName, Platform, RunnerSource, Sccache, Tier};
+use super::{ActorName, Events, LayerName, Platform, RunnerSource, Sccache, Tier};
 
 /// `catalog/catalog.ncl`, merged with the overlays.
 #[derive(Clone, Debug, PartialEq)]
@@ -33,6 +33,8 @@ pub struct Catalog {
     pub granted: BTreeMap<ActorName, BTreeSet<LayerName>>,
     /// Where compiled crates are shared below the layers, where they are.
     pub sccache: Option<Sccache>,
+    /// Where builds tell other programs what happens.
+    pub events: Events,
     /// The knob that has all layers rebuilt.
     pub cache_version: u64,
 }

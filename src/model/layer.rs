@@ -219,13 +219,39 @@ pub struct Resources {
     pub expected_min: Option<u64>,
 }
 
-/// Commands beside a build: program and arguments each.
+/// Commands beside a build, on the machine that runs lamina.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Hooks {
     /// Run before the build context is sent.
-    pub before_build: Vec<Vec<String>>,
+    pub pre_build: Vec<Hook>,
     /// Run after a successful build.
-    pub after_build: Vec<Vec<String>>,
+    pub post_build: Vec<Hook>,
+    /// Run before tags for people move to the image.
+    pub pre_promote: Vec<Hook>,
+}
+
+/// A command beside a build.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Hook {
+    /// Program and arguments.
+    pub command: Vec<String>,
+    /// Seconds until it is killed.
+    pub timeout_s: u64,
+    /// The variables of lamina's environment that it gets besides PATH, HOME and LANG.
+    pub env: Vec<String>,
+    /// Whether it answers in JSON on stdout. A plain command, which older schemas have, is judged by its exit code alone,
+    /// and what it writes there is output.
+    pub answers: bool,
+}
+
+impl Hook {
+    /// The time of a hook that says none.
+    pub const TIMEOUT_S: u64 = 60;
+
+    /// A plain command. It has the time of its build.
+    pub fn plain(command: Vec<String>) -> Self {
+        Self { command, timeout_s: 24 * 3600, env: Vec::new(), answers: false }
+    }
 }
 
 impl Layer {

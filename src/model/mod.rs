@@ -6,6 +6,8 @@ mod adr;
 mod catalog;
 mod change;
 mod cooked;
+mod directives;
+mod events;
 mod image;
 mod layer;
 mod name;
@@ -24,9 +26,11 @@ pub use adr::{
 pub use catalog::{Catalog, Mirror};
 pub use change::{Change, ContextChange, Via};
 pub use cooked::{Ceilings, CookProfile, Cooked, ProfileError};
+pub use directives::{DirectedLayers, Directives, Disposing, Promoting, Storing};
+pub use events::{DEFAULT_PREFIX, Events, NatsServers, NatsServersError, is_subject, is_subject_token};
 pub use image::{Digest, Fingerprint, ImageError, ImageRef, is_tag};
 pub use layer::{
-    Artifact, Base, Build, Class, Donor, Edge, EdgeKind, Hooks, Layer, NativeDep, NativeSource, Needed, Network,
+    Artifact, Base, Build, Class, Donor, Edge, EdgeKind, Hook, Hooks, Layer, NativeDep, NativeSource, Needed, Network,
     Resources, Secret, Tool, secret_variable,
 };
 pub use name::{LayerName, NameError, nearest};

@@ -45,6 +45,8 @@ pub fn to_value(layer: &Layer) -> Value {
             "ceilings": (!cooked.ceilings.is_empty()).then(|| ceilings(&cooked.ceilings)),
         })
     });
+    let hook = |hook: &super::Hook| json!({ "command": hook.command, "timeout_s": hook.timeout_s, "env": hook.env });
+    let hooks = |hooks: &[super::Hook]| hooks.iter().map(hook).collect::<Vec<_>>();
     let build = &layer.build;
     let resources = build.resources;
     let value = json!({
@@ -81,7 +83,11 @@ pub fn to_value(layer: &Layer) -> Value {
             },
             "cache_version": build.cache_version,
         },
-        "hooks": { "before_build": layer.hooks.before_build, "after_build": layer.hooks.after_build },
+        "hooks": {
+            "pre_build": hooks(&layer.hooks.pre_build),
+            "post_build": hooks(&layer.hooks.post_build),
+            "pre_promote": hooks(&layer.hooks.pre_promote),
+        },
     });
     without_nulls(value)
 }

@@ -29,6 +29,14 @@ pub enum PromoteError {
         /// The tag that its proof would have.
         proof: String,
     },
+    /// Somebody who is asked says no.
+    #[error("the tags of {} stay where they are: {why}", image.familiar())]
+    Refused {
+        /// The image that they were to move to.
+        image: Box<ImageRef>,
+        /// Why.
+        why: String,
+    },
     /// A text is no tag.
     #[error(transparent)]
     Tag(#[from] ImageError),
@@ -40,16 +48,17 @@ pub enum PromoteError {
 /// Has tags stand for an image, for all its platforms at once: each is given the very manifest of the digest. A tag
 /// that stands for it already is left alone. `moved` is told of each tag that was moved, also before an error.
 ///
-/// An image without probes needs no proof.
+/// An image without probes needs no proof. `allowed` is asked last, and only where a tag is to move.
 ///
 /// # Errors
-/// When the image is not proven: then nothing is moved; and when the registry fails.
+/// When the image is not proven, or it is not allowed: then nothing is moved; and when the registry fails.
 pub async fn promote(
     registry: &impl Registry,
     image: &ImageRef,
     digest: &Digest,
     tags: &[String],
     probes: &Probes<'_>,
+    allowed: impl AsyncFnOnce() -> Result<(), String>,
     moved: &mut (dyn FnMut(Moved) + Send),
 ) -> Result<(), PromoteError> {
     let tags = tags.iter().map(|tag| image.with_tag(tag)).collect::<Result<Vec<_>, _>>()?;
@@ -63,6 +72,8 @@ pub async fn promote(
         let (image, digest) = (Box::new(image.clone()), digest.clone());
         return Err(PromoteError::Unproven { proof: Probes::tag(&digest), image, digest });
     }
+    let refused = |why| PromoteError::Refused { image: Box::new(image.clone()), why };
+    allowed().await.map_err(refused)?;
     let manifest = registry.raw(image, Some(digest)).await?;
     for (tag, before) in to_move {
         registry.push_manifest(&tag, &manifest.media_type, manifest.bytes.clone()).await?;

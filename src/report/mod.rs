@@ -18,6 +18,7 @@ pub mod plan;
 pub mod progress;
 pub mod reason;
 pub mod run;
+pub mod runners;
 pub mod sarif;
 pub mod status;
 pub mod suggest;

@@ -2,8 +2,6 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
-use std::path::Path;
-use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::mpsc::UnboundedSender;
@@ -11,16 +9,15 @@ use tokio::time::{Instant, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use super::compose::{Places, compose};
-use super::hooks::HookError;
+use super::hooks::{self, HookError, HookEvent, HookInput};
 use super::leased::Leased;
 use super::rollback::Rollback;
 use super::scheduler::Scheduler;
-use super::staging::stage;
 use super::steps::Steps;
 use super::{Promote, Work, donor, promotion, sccache};
 use crate::engine::{About, Engine, Solve, SolveError, Solved};
 use crate::event::{Action, Built, Failure, FailureKind, Kind, Origin, ProbeResult, StepStatus};
-use crate::model::{Digest, Layer, LayerName, Platform, Size, Tier};
+use crate::model::{Digest, Hook, ImageRef, Layer, LayerName, Platform, Size, Tier};
 use crate::plan::Step;
 use crate::publish::{self, Contents, DonorImage, Proof, UnitsError};
 use crate::registry::{self, Registry, RegistryError, if_found};
@@ -134,7 +131,7 @@ impl<R: Registry> LayerWork<'_, R> {
                 *image = Some(built.clone());
                 self.tell(Kind::LayerBuilt { layer: name.clone(), built: built.clone() });
                 if built.origin == Origin::Built {
-                    self.after_build(layer, &mut steps).await?;
+                    self.after_build(layer, &built.digest, &mut steps).await?;
                 }
                 built
             }
@@ -198,32 +195,20 @@ impl<R: Registry> LayerWork<'_, R> {
         // Waiting for a runner is no part of the build's time.
         let engine = runner.engine().await?;
         let deadline = Instant::now().checked_add(Duration::from_secs(minutes.saturating_mul(60)));
-        for hook in &layer.hooks.before_build {
+        for hook in &layer.hooks.pre_build {
             let ran = self.in_time(deadline, minutes, async |cancel: &CancellationToken| {
-                self.hook(layer, hook, steps, cancel).await
+                self.hook(layer, hook, None, steps, cancel).await
             });
             ran.await?;
         }
         if let Some(parent) = self.missing_parent(layer) {
             return Err(failed(FailureKind::Other, format!("the image of {parent} is not known")));
         }
-        let (snapshot, name) = (Arc::clone(&work.snapshot), layer.name.clone());
-        // Files are copied beside the other layers' work.
-        let staging = tokio::task::spawn_blocking(move || stage(&snapshot, &name));
-        let staged = match self.unless_cancelled(staging).await? {
-            Ok(staged) => staged.map_err(|error| {
-                let hints = error.hint().map(str::to_owned).into_iter().collect();
-                stopped(Failure {
-                    kind: error.kind(),
-                    message: error.to_string(),
-                    hints,
-                    step: None,
-                    oom: None,
-                    log: None,
-                })
-            })?,
-            Err(error) => return Err(failed(FailureKind::Other, format!("its files can't be copied: {error}"))),
-        };
+        let staged = self.unless_cancelled(work.stage.stage(&work.snapshot, &layer.name)).await?.map_err(|error| {
+            let hints = error.hint().map(str::to_owned).into_iter().collect();
+            let (step, oom, log) = (None, None, None);
+            stopped(Failure { kind: error.kind(), message: error.to_string(), hints, step, oom, log })
+        })?;
         let donor = self.donor().await?;
         let how = (work.settings.cache.as_ref(), work.settings.source_date_epoch);
         let remembering = self.cache.remember(work, self.step, &self.tell);
@@ -318,18 +303,20 @@ impl<R: Registry> LayerWork<'_, R> {
     async fn hook(
         &self,
         layer: &Layer,
-        command: &[String],
+        hook: &Hook,
+        built: Option<&Digest>,
         steps: &mut Steps,
         cancel: &CancellationToken,
     ) -> Result<(), Stop> {
-        let (step, started) = steps.hook(format!("[hook] {}", command.join(" ")));
+        let command = hook.command.join(" ");
+        let (step, started) = steps.hook(format!("[hook] {command}"));
         self.tell(started);
         let begun = Instant::now();
-        let folder = layer.build.dockerfile.parent().unwrap_or_default();
+        let event = if built.is_some() { HookEvent::PostBuild } else { HookEvent::PreBuild };
+        let input = hook_input(self.work, layer, &self.step.image, event, built);
+        let input = input.ok_or_else(|| failed(FailureKind::Other, format!("{} has no fingerprint", layer.name)))?;
         let hooks = &self.work.settings.hooks;
-        let ran = hooks
-            .run(command, Path::new(folder.as_str()), cancel, |line| self.tell(steps.output(step, false, line)))
-            .await;
+        let ran = hooks.run(hook, &input, cancel, |line| self.tell(steps.output(step, hook.answers, line))).await;
         let (status, error) = match &ran {
             Ok(()) => (StepStatus::Done, None),
             Err(HookError::Cancelled) => (StepStatus::Cancelled, None),
@@ -341,11 +328,11 @@ impl<R: Registry> LayerWork<'_, R> {
             let code = match error {
                 HookError::Cancelled => return Stop::Cancelled,
                 HookError::Failed { code } => code,
-                HookError::NotRun(_) => None,
+                _ => None,
             };
             stopped(Failure {
                 kind: FailureKind::Hook,
-                message: format!("the hook `{}` failed: {error}", command.join(" ")),
+                message: format!("the hook `{command}` failed: {error}"),
                 hints: Vec::new(),
                 step: steps.step(step, code),
                 oom: None,
@@ -355,9 +342,9 @@ impl<R: Registry> LayerWork<'_, R> {
     }
 
     /// What goes wrong after a build does not undo it.
-    async fn after_build(&self, layer: &Layer, steps: &mut Steps) -> Result<(), Stop> {
-        for hook in &layer.hooks.after_build {
-            match self.hook(layer, hook, steps, &self.cancel).await {
+    async fn after_build(&self, layer: &Layer, built: &Digest, steps: &mut Steps) -> Result<(), Stop> {
+        for hook in &layer.hooks.post_build {
+            match self.hook(layer, hook, Some(built), steps, &self.cancel).await {
                 Err(Stop::Failed { failure, .. }) => {
                     self.tell(Kind::Warning { layer: Some(layer.name.clone()), message: failure.message });
                 }
@@ -428,6 +415,7 @@ impl<R: Registry> LayerWork<'_, R> {
             }
         };
         tokio::select! {
+            biased;
             ended = &mut work => return ended,
             () = late => cancel.cancel(),
         }
@@ -484,6 +472,28 @@ fn platforms<'w, R: Registry>(work: &'w Work<'_, R>, step: &Step) -> &'w [Platfo
 fn larger<R: Registry>(work: &Work<'_, R>, step: &Step, size: &Sizing) -> Option<Sizing> {
     let tier = size::larger(tiers(work), platforms(work, step).first(), size.leased())?.clone();
     Some(Sizing { needs: tier.size, tier: Some(tier), minutes: size.minutes })
+}
+
+/// What a hook of a layer is told.
+pub(super) fn hook_input<R: Registry>(
+    work: &Work<'_, R>,
+    layer: &Layer,
+    image: &ImageRef,
+    event: HookEvent,
+    digest: Option<&Digest>,
+) -> Option<HookInput> {
+    let hooks = &work.settings.hooks;
+    Some(HookInput {
+        version: hooks::VERSION,
+        event,
+        run: work.run.to_string(),
+        workspace: hooks.workspace.clone(),
+        layer: layer.name.clone(),
+        fingerprint: work.snapshot.fingerprints().get(&layer.name)?,
+        image: image.clone(),
+        digest: digest.cloned(),
+        folder: hooks.folder(layer.build.dockerfile.parent().unwrap_or_default().as_str()),
+    })
 }
 
 /// The lease that work at a step asks for.

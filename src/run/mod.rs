@@ -3,6 +3,7 @@
 //! happens is an event; nothing here knows how it looks.
 
 pub mod compose;
+pub mod delivered;
 pub mod donor;
 pub mod hooks;
 mod layer;
@@ -46,6 +47,8 @@ pub struct Work<'a, R: Registry> {
     pub pool: Option<&'a Pool>,
     /// Where images are.
     pub registry: &'a R,
+    /// Who gives builds their files.
+    pub stage: &'a dyn staging::Stage,
     /// The secrets of its builds.
     pub secrets: &'a secrets::Secrets,
     /// How it is done.

@@ -3,17 +3,22 @@
 use futures_util::future::join_all;
 use jiff::Timestamp;
 use tokio::sync::mpsc::UnboundedSender;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::hooks::HookEvent;
 use super::layer::{self, Stop};
 use super::leased::Leased;
 use super::{Attest, Work};
 use crate::engine::About;
-use crate::event::{Built, FailureKind, Kind};
-use crate::model::{Digest, ImageRef, LayerName};
+use crate::event::{Built, FailureKind, Kind, StepStatus};
+use crate::model::{Digest, ImageRef, Layer, LayerName};
 use crate::plan::{Reason, Step};
 use crate::publish::{self, Contents, Moved, PromoteError, Provenance};
 use crate::registry::Registry;
+
+/// The number of the first step of a promotion: no build has so many.
+const FIRST_STEP: u32 = 1 << 20;
 
 /// Whether a layer was selected, and is not only in the plan because another one needs it: the tags of others stay.
 pub(super) fn is_selected(step: &Step) -> bool {
@@ -33,7 +38,38 @@ pub(super) async fn promote<R: Registry>(
         let (layer, digest) = (layer.clone(), digest.clone());
         drop(tell.send(Kind::Promoted { layer, tag, digest, before }));
     };
-    publish::promote(work.registry, image, digest, &found.tags, &probes, &mut moved).await
+    let allowed = async || allowed(work, found, image, digest, tell).await;
+    publish::promote(work.registry, image, digest, &found.tags, &probes, allowed, &mut moved).await
+}
+
+/// Asks the layer's hooks, each as a step of its own.
+async fn allowed<R: Registry>(
+    work: &Work<'_, R>,
+    layer: &Layer,
+    image: &ImageRef,
+    digest: &Digest,
+    tell: &UnboundedSender<Kind>,
+) -> Result<(), String> {
+    let tell = |kind| drop(tell.send(kind));
+    // Who is no longer waited for is killed.
+    let cancel = CancellationToken::new();
+    for (step, hook) in (FIRST_STEP..).zip(&layer.hooks.pre_promote) {
+        let input = layer::hook_input(work, layer, image, HookEvent::PrePromote, Some(digest));
+        let input = input.ok_or_else(|| format!("{} has no fingerprint", layer.name))?;
+        let command = hook.command.join(" ");
+        tell(Kind::StepStarted { layer: layer.name.clone(), step, name: format!("[hook] {command}"), line: None });
+        let begun = Instant::now();
+        let line = |line| tell(Kind::Output { layer: layer.name.clone(), step, stderr: hook.answers, line });
+        let ran = work.settings.hooks.run(hook, &input, &cancel, line).await;
+        let status = if ran.is_ok() { StepStatus::Done } else { StepStatus::Failed };
+        let error = ran.err().map(|error| error.to_string());
+        let ms = layer::millis(begun.elapsed());
+        tell(Kind::StepFinished { layer: layer.name.clone(), step, status, ms, error: error.clone() });
+        if let Some(error) = error {
+            return Err(format!("the hook `{command}` failed: {error}"));
+        }
+    }
+    Ok(())
 }
 
 /// Moves the tags of all these layers.

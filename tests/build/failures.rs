@@ -80,19 +80,38 @@ fn an_image_that_fails_its_proof_is_kept_and_not_promoted() {
 fn hooks_run_beside_a_build() {
     let Some(mut shop) = Shop::new("hooks_run_beside_a_build") else { return };
     shop.env.insert("LAMINA_SECRET_OTHER".into(), "not-to-be-seen".into());
+    shop.env.insert("OTHER".into(), "not-to-be-seen".into());
+    shop.env.insert("MINE".into(), "named".into());
     let out = shop.beside("tmp").join("hook");
     let out = out.display();
     let good = format!(
-        "hooks = {{ before_build = [[\"sh\", \"-c\", \"echo said-before; pwd > {out}; env >> {out}\"]], after_build = [[\"sh\", \
-         \"-c\", \"exit 3\"]] }},"
+        "hooks = {{
+           pre_build = [{{ command = [\"sh\", \"-c\", \"cat > {out}; pwd >> {out}; env >> {out}; echo said >&2\"], env = [\"MINE\"] }}],
+           post_build = [{{ command = [\"sh\", \"-c\", \"cat > {out}.post; exit 3\"] }}],
+         }},"
     );
     shop.layer("good", "", "RUN true", &good)
-        .layer("bad", "", "RUN true", "hooks = { before_build = [[\"sh\", \"-c\", \"echo why >&2; exit 4\"]] },")
+        .layer(
+            "bad",
+            "",
+            "RUN true",
+            "hooks = { pre_build = [{ command = [\"sh\", \"-c\", \"echo why >&2; exit 4\"] }] },",
+        )
         .lock();
     let (code, report) = shop.build(&["good"]);
     assert_eq!(code, Some(0), "{report:#}");
     let wrote = fs::read_to_string(shop.beside("tmp").join("hook")).unwrap();
-    assert!(wrote.lines().next().unwrap().ends_with("/layers/good") && !wrote.contains("not-to-be-seen"), "{wrote}");
+    let (told, rest) = wrote.split_once("}").unwrap();
+    let told: serde_json::Value = serde_json::from_str(&format!("{told}}}")).unwrap();
+    let folder = rest.lines().next().unwrap();
+    assert!(folder.ends_with("/layers/good") && !rest.contains("not-to-be-seen"), "{rest}");
+    assert!(rest.contains("\nPATH=") && rest.contains("\nHOME=") && rest.contains("\nMINE=named\n"), "{rest}");
+    assert_eq!((&told["event"], &told["layer"], &told["digest"]), (&"pre-build".into(), &"good".into(), &Value::Null));
+    assert_eq!((&told["version"], &told["workspace"], &told["folder"]), (&1.into(), &"mini".into(), &folder.into()));
+    let after: Value = serde_json::from_str(&fs::read_to_string(format!("{out}.post")).unwrap()).unwrap();
+    assert_eq!((&after["event"], &after["digest"]), (&"post-build".into(), &layer(&report, "good")["digest"]));
+    let lines: Vec<Value> = shop.events().into_iter().filter(|event| event["event"] == "output").collect();
+    assert!(lines.iter().any(|event| event["line"] == "said"), "{lines:#?}");
     let warning = report["warnings"][0]["message"].as_str().unwrap();
     assert!(warning.contains("exit code 3"), "{warning}");
     let (code, report) = shop.build(&["bad"]);
@@ -105,7 +124,13 @@ fn hooks_run_beside_a_build() {
 #[test]
 fn a_file_that_changes_while_lamina_runs_is_not_built() {
     let Some(shop) = Shop::new("a_file_that_changes_while_lamina_runs_is_not_built") else { return };
-    shop.layer("it", "", "RUN true", "hooks = { before_build = [[\"sh\", \"-c\", \"echo more >> stamp\"]] },").lock();
+    shop.layer(
+        "it",
+        "",
+        "RUN true",
+        "hooks = { pre_build = [{ command = [\"sh\", \"-c\", \"echo more >> stamp\"] }] },",
+    )
+    .lock();
     let (code, report) = shop.build(&["it"]);
     assert_eq!((code, layer(&report, "it")["failure"]["kind"].as_str()), (Some(7), Some("moved")), "{report:#}");
     assert_eq!(shop.tags("it"), Vec::<String>::new());

@@ -6,13 +6,16 @@
 
 mod attest;
 mod caches;
+mod callers;
 mod donor;
 mod endings;
 mod engines;
 mod failures;
+mod farm;
 mod pair;
 mod proxy;
 mod registries;
+mod runners;
 mod secrets;
 mod shop;
 mod story;

@@ -39,7 +39,7 @@ fn what_somebody_else_has_pushed_meanwhile_is_not_built() {
         "first",
         "",
         "RUN true",
-        "hooks = { before_build = [[\"sh\", \"-c\", \"while ! test -e ../../go; do sleep 0.1; done\"]] },",
+        "hooks = { pre_build = [{ command = [\"sh\", \"-c\", \"while ! test -e ../../go; do sleep 0.1; done\"] }] },",
     )
     .layer("second", "", "RUN true", "")
     .lock();

@@ -8,7 +8,7 @@ use lamina::diag::Code;
 
 use crate::workshop::{RUST, Workshop};
 
-const COMMANDS: [&str; 27] = [
+const COMMANDS: [&str; 30] = [
     "cascade",
     "why",
     "plan",
@@ -26,8 +26,11 @@ const COMMANDS: [&str; 27] = [
     "new",
     "report",
     "replay",
+    "runners",
     "list",
     "show",
+    "directives",
+    "integrate",
     "graph",
     "export",
     "adr",

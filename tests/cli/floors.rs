@@ -80,6 +80,10 @@ const ROOMS: &[(&str, u8, &[&str])] = &[
             "cascade",
         ],
     ),
+    // Runners lease engines; what is built on them is not theirs to know.
+    ("notify", 2, &["model", "host", "event"]),
+    ("runner", 3, &["model", "host", "event", "engine"]),
+    ("size", 4, &["model", "history"]),
     ("suggest", 5, &["model", "unit"]),
     // Beside `publish`: units in registries and target folders.
     ("warm", 6, &["model", "registry", "event", "engine", "unit", "cargo"]),
@@ -131,6 +135,8 @@ const ROOMS: &[(&str, u8, &[&str])] = &[
             "cascade",
             "plan",
             "publish",
+            "runner",
+            "size",
         ],
     ),
     (
@@ -138,6 +144,8 @@ const ROOMS: &[(&str, u8, &[&str])] = &[
         8,
         &[
             "cache",
+            "notify",
+            "size",
             "warm",
             "model",
             "diag",
@@ -164,6 +172,8 @@ const ROOMS: &[(&str, u8, &[&str])] = &[
             "publish",
             "unit",
             "crates",
+            "runner",
+            "size",
         ],
     ),
     (
@@ -171,6 +181,9 @@ const ROOMS: &[(&str, u8, &[&str])] = &[
         9,
         &[
             "cache",
+            "runner",
+            "size",
+            "notify",
             "warm",
             "model",
             "diag",
@@ -325,7 +338,8 @@ fn libraries_stay_in_their_rooms() {
         ("rustls", &["registry"]),
         ("indicatif", &["report"]),
         // What waits for others: registries, programs, builds.
-        ("tokio", &["host", "registry", "engine", "publish", "warm", "run", "commands"]),
+        ("tokio", &["host", "registry", "engine", "notify", "runner", "publish", "warm", "run", "commands"]),
+        ("async_nats", &["notify"]),
         ("tar", &["warm"]),
         ("zstd", &["warm"]),
     ] {

@@ -5,6 +5,7 @@ mod adr;
 mod build_graph;
 mod built;
 mod cache;
+mod callers;
 mod cascade;
 mod completions;
 mod confinement;

@@ -10,8 +10,8 @@ use lamina::catalog::{Loaded, LoadedLayer, Spans};
 use lamina::graph::Graph;
 use lamina::lock::Lock;
 use lamina::model::{
-    Artifact, Base, Build, Catalog, Change, Class, Donor, EdgeKind, Hooks, Layer, LayerName, NativeDep, NativeSource,
-    Needed, Network, Platform, RelPath, Resources, Secret, Tool,
+    Artifact, Base, Build, Catalog, Change, Class, Donor, EdgeKind, Hook, Hooks, Layer, LayerName, NativeDep,
+    NativeSource, Needed, Network, Platform, RelPath, Resources, Secret, Tool,
 };
 use lamina::snapshot::Snapshot;
 use lamina::tree::{Entry, EntryKind, Files, Hashed, Tree, TreeError, sha256};
@@ -193,6 +193,7 @@ impl Spec {
             tiers: Vec::new(),
             granted: BTreeMap::new(),
             sccache: None,
+            events: Default::default(),
             cache_version: self.cache_version,
         };
         let catalog = Loaded {
@@ -287,7 +288,7 @@ pub fn change_input(spec: &mut Spec, at: usize, kind: usize) {
         9 => layer.tools[0].version = Some("1".to_owned()),
         10 => layer.tools[0].probe.push("x".to_owned()),
         11 => drop(layer.artifacts.pop()),
-        12 => layer.hooks.before_build = vec![vec!["make".to_owned()]],
+        12 => layer.hooks.pre_build = vec![Hook::plain(vec!["make".to_owned()])],
         13 => layer.donors.push(Donor { base: Base::Image(RUST.parse().unwrap()), arg: "DONOR_X".to_owned() }),
         14 => spec.files.get_mut(&format!("{folder}/Dockerfile")).unwrap().0.push(b'#'),
         15 => spec.files.get_mut(&format!("{folder}/src/a")).unwrap().0.push(b'#'),
@@ -326,7 +327,7 @@ fn change_no_input(spec: &mut Spec, at: usize, kind: usize) {
             layer.build.resources =
                 Resources { cpu: 9, memory_mb: 9, disk_mb: 9, time_budget_min: 9, expected_min: None }
         }
-        3 => layer.hooks.after_build = vec![vec!["make".to_owned()]],
+        3 => layer.hooks.post_build = vec![Hook::plain(vec!["make".to_owned()])],
         4 => layer.native_deps.reverse(),
         5 => layer.tools.reverse(),
         6 => layer.artifacts.reverse(),

@@ -89,6 +89,7 @@ fn runs_md_has_every_event_with_all_its_fields() {
 fn whole_workflow() -> raw::Workflow {
     let base = || raw::Base { layer: Some("a".to_owned()), image: Some("b:1".to_owned()) };
     let text = || "x".to_owned();
+    let hook = || raw::Hook { command: vec![text()], timeout_s: 1.0, env: vec![text()] };
     raw::Workflow {
         layer: text(),
         class: raw::Class::Toolchain,
@@ -144,7 +145,13 @@ fn whole_workflow() -> raw::Workflow {
             },
             cache_version: 0.0,
         },
-        hooks: raw::Hooks { before_build: vec![vec![text()]], after_build: vec![vec![text()]] },
+        hooks: raw::Hooks {
+            before_build: vec![vec![text()]],
+            after_build: vec![vec![text()]],
+            pre_build: vec![hook()],
+            post_build: vec![hook()],
+            pre_promote: vec![hook()],
+        },
     }
 }
 
@@ -186,8 +193,10 @@ fn workflow_md_documents_the_fields_that_lamina_reads_in_the_schemas_words() {
     }
     let mut read = BTreeSet::new();
     paths(&serde_json::to_value(whole_workflow()).unwrap(), "", &mut read);
-    // Older schemas had it; it is read to say so.
-    assert!(read.remove("cooked.profile"));
+    // Older schemas had them; they are read to say so, or because they still mean something.
+    for old in ["cooked.profile", "hooks.before_build", "hooks.after_build"] {
+        assert!(read.remove(old));
+    }
     assert_eq!(documented, read);
 }
 
@@ -218,7 +227,11 @@ fn every_field_that_lamina_reads_is_known_to_the_schema() {
            resources = { cpu = 1, memory_mb = 1, disk_mb = 1, time_budget_min = 1, expected_min = 1 },
            cache_version = 1,
          },
-         hooks = { before_build = [[\"a\"]], after_build = [[\"b\"]] },",
+         hooks = {
+           pre_build = [{ command = [\"a\"], timeout_s = 1, env = [\"A\"] }],
+           post_build = [{ command = [\"b\"] }],
+           pre_promote = [{ command = [\"c\"] }],
+         },",
     );
     let answer = shop.run(["validate", "--only", "contracts", "names", "dag", "--format", "json"]).any_stderr().json(0);
     assert_eq!(answer["findings"], Value::Array(Vec::new()));

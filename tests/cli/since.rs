@@ -37,7 +37,7 @@ fn what_is_no_input_makes_nothing_stale() {
     shop.replace(
         "layers/other/workflow.ncl",
         "} | Workflow",
-        "  docs = \"Text\",\n  build.resources.cpu = 7,\n  hooks.after_build = [[\"true\"]],\n} | Workflow",
+        "  docs = \"Text\",\n  build.resources.cpu = 7,\n  hooks.post_build = [{ command = [\"true\"] }],\n} | Workflow",
     );
     shop.replace(
         "schemas/workflow.ncl",

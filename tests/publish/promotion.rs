@@ -17,7 +17,7 @@ async fn moved(
     let tags: Vec<String> = tags.iter().map(|&tag| tag.to_owned()).collect();
     let mut all = Vec::new();
     let mut tell = |moved: Moved| all.push((moved.tag.tag().to_owned(), moved.before));
-    promote(&place.registries, image, digest, &tags, &declared.probes(), &mut tell).await?;
+    promote(&place.registries, image, digest, &tags, &declared.probes(), async || Ok(()), &mut tell).await?;
     Ok(all)
 }
 

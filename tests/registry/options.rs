@@ -79,6 +79,7 @@ fn a_catalog_says_how_registries_are_asked() {
         tiers: Vec::new(),
         granted: std::collections::BTreeMap::new(),
         sccache: None,
+        events: Default::default(),
         cache_version: 1,
     };
     let options = Options::for_catalog(&catalog, |name| (name == "HOME").then(|| "/home/me".into()));

@@ -70,6 +70,7 @@ impl Shop {
             tiers: Vec::new(),
             granted: std::collections::BTreeMap::new(),
             sccache: None,
+            events: Default::default(),
             cache_version: 0,
         };
         let snapshot = Snapshot::new(Loaded {

@@ -53,6 +53,8 @@ pub enum Kind {
     Adr,
     /// `layers/*/workflow.ncl`.
     Workflow,
+    /// What a caller asks of one run.
+    Directives,
 }
 
 /// A file to evaluate.
@@ -76,6 +78,8 @@ pub enum Record {
     Adr(raw::Adr),
     /// A layer.
     Workflow(raw::Workflow),
+    /// What a caller asks of one run.
+    Directives(raw::Directives),
 }
 
 /// Where each field of a record stands in its file: the field's path (`build.args.X`, `donors[1].layer`;

@@ -12,13 +12,16 @@ mod change;
 pub mod confirm;
 pub mod crates;
 pub mod decisions;
+pub mod directives;
 pub mod findings;
 pub mod fleet;
 pub mod graph;
+pub mod integrate;
 pub mod layers;
 pub mod new;
 pub mod pins;
 pub mod plan;
+pub mod runners;
 pub mod schema;
 pub mod status;
 pub mod suggest;
@@ -46,19 +49,26 @@ pub trait Answer: Serialize + JsonSchema {
     const COMMAND: &'static str = Self::NAME;
 }
 
+/// An answer with the two fields that all begin with.
+#[derive(Serialize)]
+struct Whole<'a, A> {
+    version: u32,
+    command: &'static str,
+    #[serde(flatten)]
+    answer: &'a A,
+}
+
 /// An answer as text: the version, the command, then what the command has to say.
 pub fn answer<A: Answer>(answer: A) -> String {
-    #[derive(Serialize)]
-    struct Whole<'a, A> {
-        version: u32,
-        command: &'static str,
-        #[serde(flatten)]
-        answer: &'a A,
-    }
     let text = to_text(&Whole { version: VERSION, command: A::COMMAND, answer: &answer });
     // An answer about thousands of layers has a million parts, which the end of the process takes down at once.
     std::mem::forget(answer);
     text
+}
+
+/// As [`answer`], on one line, without a line end.
+pub fn answer_line<A: Answer>(answer: &A) -> String {
+    to_line(&Whole { version: VERSION, command: A::COMMAND, answer })
 }
 
 /// Indented, with a line end.

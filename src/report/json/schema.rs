@@ -13,13 +13,16 @@ use super::cascade::Cascade;
 use super::confirm::Confirm;
 use super::crates::{CratesAlign, CratesCone, CratesDiff, CratesOutdated, CratesSnapshot};
 use super::decisions::{Adrs, Axioms};
+use super::directives::Directives;
 use super::findings::{Explain, Validate, ValidateExplain, ValidateList};
 use super::fleet::Fleet;
 use super::graph::Graph;
+use super::integrate::Integrate;
 use super::layers::{List, Show};
 use super::new::Written;
 use super::pins::{Lock, Outdated};
 use super::plan::Plan;
+use super::runners::{Runners, RunnersPrune};
 use super::status::Status;
 use super::suggest::Suggest;
 use super::units::Units;
@@ -28,7 +31,10 @@ use super::verify::Verify;
 use super::warm::{Warm, WarmPush};
 use super::why::Why;
 use super::{Answer, VERSION};
+use crate::notify;
 use crate::report::pipeline::github::Matrices;
+use crate::run::delivered::SecretContext;
+use crate::run::hooks::{HookAnswer, HookInput};
 use crate::unit::Manifest;
 
 /// All answers, by the name of their schema.
@@ -46,8 +52,13 @@ pub static SHAPES: &[Shape] = &[
     Shape::of::<CratesDiff<'_>>(),
     Shape::of::<CratesOutdated<'_>>(),
     Shape::of::<CratesSnapshot<'_>>(),
+    Shape::of::<Directives<'_>>(),
+    Shape::foreign::<notify::Message>("event"),
     Shape::of::<Explain>(),
     Shape::of::<Graph<'_>>(),
+    Shape::foreign::<HookAnswer>("hook-answer"),
+    Shape::foreign::<HookInput>("hook-input"),
+    Shape::of::<Integrate<'_>>(),
     Shape::of::<List<'_>>(),
     Shape::of::<Lock<'_>>(),
     Shape::of::<Written<'_>>(),
@@ -55,7 +66,10 @@ pub static SHAPES: &[Shape] = &[
     Shape::of::<Plan<'_>>(),
     Shape::of::<Report<'_>>(),
     Shape::of::<ReportList<'_>>(),
+    Shape::of::<Runners<'_>>(),
+    Shape::of::<RunnersPrune<'_>>(),
     Shape::of::<Schemas>(),
+    Shape::foreign::<SecretContext>("secret-context"),
     Shape::of::<Show<'_>>(),
     Shape::of::<Units<'_>>(),
     Shape::of::<Status<'_>>(),

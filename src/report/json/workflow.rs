@@ -154,7 +154,7 @@ struct Ceilings<'a> {
 
 /// How an image is built.
 #[derive(Debug, Serialize, JsonSchema)]
-struct Build<'a> {
+pub(super) struct Build<'a> {
     /// The Dockerfile, relative to the catalog's root.
     dockerfile: &'a str,
     /// The build context's folder, relative to the catalog's root.
@@ -223,13 +223,30 @@ struct Resources {
     expected_min: Option<u64>,
 }
 
-/// Commands beside a build: program and arguments each.
+/// Commands beside a build.
 #[derive(Debug, Serialize, JsonSchema)]
 struct Hooks<'a> {
+    /// The commands of `pre_build`: program and arguments each.
+    before_build: Vec<&'a [String]>,
+    /// The commands of `post_build`.
+    after_build: Vec<&'a [String]>,
     /// Run before the build context is sent.
-    before_build: &'a [Vec<String>],
+    pre_build: Vec<Hook<'a>>,
     /// Run after a successful build.
-    after_build: &'a [Vec<String>],
+    post_build: Vec<Hook<'a>>,
+    /// Run before tags for people move to the image.
+    pre_promote: Vec<Hook<'a>>,
+}
+
+/// A command beside a build.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct Hook<'a> {
+    /// Program and arguments.
+    command: &'a [String],
+    /// Seconds until it is killed.
+    timeout_s: u64,
+    /// The variables that it gets besides PATH, HOME and LANG.
+    env: &'a [String],
 }
 
 impl From<model::NativeSource> for NativeSource {
@@ -267,8 +284,28 @@ impl<'a> Workflow<'a> {
             cooked: layer.cooked.as_ref().map(Cooked::new),
             tags: &layer.tags,
             build: Build::new(&layer.build),
-            hooks: Hooks { before_build: &layer.hooks.before_build, after_build: &layer.hooks.after_build },
+            hooks: Hooks::new(&layer.hooks),
         }
+    }
+}
+
+impl<'a> Hooks<'a> {
+    fn new(hooks: &'a model::Hooks) -> Self {
+        let commands = |hooks: &'a [model::Hook]| hooks.iter().map(|hook| &hook.command[..]).collect();
+        Self {
+            before_build: commands(&hooks.pre_build),
+            after_build: commands(&hooks.post_build),
+            pre_build: Hook::all(&hooks.pre_build),
+            post_build: Hook::all(&hooks.post_build),
+            pre_promote: Hook::all(&hooks.pre_promote),
+        }
+    }
+}
+
+impl<'a> Hook<'a> {
+    pub fn all(hooks: &'a [model::Hook]) -> Vec<Self> {
+        let hook = |hook: &'a model::Hook| Self { command: &hook.command, timeout_s: hook.timeout_s, env: &hook.env };
+        hooks.iter().map(hook).collect()
     }
 }
 
@@ -316,7 +353,7 @@ impl<'a> Ceilings<'a> {
 }
 
 impl<'a> Build<'a> {
-    fn new(build: &'a model::Build) -> Self {
+    pub fn new(build: &'a model::Build) -> Self {
         let secret = |s: &'a model::Secret| Secret { id: &s.id, required: s.required, purpose: s.purpose.as_deref() };
         let model::Resources { cpu, memory_mb, disk_mb, time_budget_min, expected_min } = build.resources;
         Self {

@@ -1,11 +1,27 @@
 //! Who leases runners: a file each. What a provider needs of this machine is given by [`Host`]; none reads the
 //! environment by itself.
 
+mod beside;
+mod builder;
+mod buildkitd;
+pub mod cgroup;
+mod container;
 mod engine;
+mod folder;
+mod kernel_log;
+mod kubernetes;
+mod process;
+mod ssh;
+mod tool;
+mod watch;
 
 use std::path::PathBuf;
 
+pub use container::Container;
 pub use engine::AtHand;
+pub use kubernetes::{Kubernetes, Settings as KubernetesSettings, out_of_memory as pods_out_of_memory};
+pub use process::Process;
+pub use ssh::Ssh;
 
 use super::{Provider, ProviderError};
 use crate::engine::Environment;
@@ -30,9 +46,19 @@ pub struct Host {
 
 /// Opens a provider. What it lacks on this machine is said when a runner is asked for, so that one row of the table
 /// hides no other.
-pub fn open(kind: &ProviderKind, _host: &Host) -> Result<Box<dyn Provider>, ProviderError> {
-    match kind {
-        ProviderKind::Engine => Ok(Box::new(AtHand::default())),
+pub fn open(kind: &ProviderKind, host: &Host) -> Result<Box<dyn Provider>, ProviderError> {
+    let host = host.clone();
+    match kind.clone() {
+        ProviderKind::Engine => Ok(Box::new(AtHand::new(&host))),
+        ProviderKind::Process { rootless } => Ok(Box::new(Process::new(host, rootless))),
+        ProviderKind::Container { image, network } => Ok(Box::new(Container::new(host, image, network))),
+        ProviderKind::Kubernetes { context, namespace, replicas, node_selector, image } => {
+            let settings = KubernetesSettings { context, namespace, replicas, node_selector, image };
+            Ok(Box::new(Kubernetes::new(host, settings)))
+        }
+        ProviderKind::Ssh { hosts, known_hosts, identity } => {
+            Ok(Box::new(Ssh::new(host, hosts, known_hosts, identity)))
+        }
         other => Err(ProviderError::lasting(format!("the provider {} is not built yet", other.as_str()))),
     }
 }

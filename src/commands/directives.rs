@@ -1,0 +1,44 @@
+use super::caching::ActorArgs;
+use super::context::{Context, find_layer};
+use super::error::CommandError;
+use super::exit::Exit;
+use crate::cache::CacheRefs;
+use crate::model::Actor;
+use crate::report::json;
+use crate::report::json::directives::Directives;
+use crate::size::Sizing;
+
+/// Print what a layer is built with, as JSON: arguments, secrets by name, hooks, resources, what a runner has to offer
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  lamina directives rust
+  lamina directives fastembed --overlay staging.ncl")]
+pub struct Args {
+    /// The layer
+    layer: String,
+}
+
+pub fn run(context: &Context<'_>, args: &Args) -> Result<Exit, CommandError> {
+    let snapshot = context.snapshot()?;
+    let (name, loaded) = find_layer(&snapshot, &args.layer)?;
+    let recipe = match snapshot.recipe(name) {
+        Some(Ok(recipe)) => recipe,
+        Some(Err(finding)) => {
+            let mut error = CommandError::new(Exit::Invalid, format!("{name} can't be built"));
+            error.findings = Some((vec![*finding], Box::new(snapshot)));
+            return Err(error);
+        }
+        None => return Err(CommandError::unknown("layer", &args.layer, std::iter::empty())),
+    };
+    let config = snapshot.catalog.config.as_ref();
+    let tiers = config.map(|config| &config.tiers[..]).unwrap_or_default();
+    let runners = config.map(|config| &config.runners[..]).unwrap_or_default();
+    let sizing = Sizing::declared(&loaded.layer, tiers);
+    // Who asks is not who builds: the canonical caches are the same for everybody.
+    let session = ActorArgs { actor: Some(Actor::Ci), workspace: None }.session(&snapshot)?;
+    let CacheRefs { from, to } = session.references(&recipe.image, name);
+    let cache = (from.iter().map(ToString::to_string).collect(), to.as_ref().map(ToString::to_string));
+    let answer = Directives::new(&recipe, snapshot.fingerprints().get(name), &sizing, runners, cache);
+    context.ui.answer(&json::answer(answer))?;
+    Ok(Exit::Success)
+}
