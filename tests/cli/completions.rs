@@ -99,7 +99,7 @@ fn values_of_options_are_offered() {
     assert_eq!(values(ask(&shop, &["completions", ""])), ["bash", "zsh", "fish", "powershell", "nushell"]);
     assert_eq!(values(ask(&shop, &["--catalog", "lay"])), ["layers/"]);
     assert_eq!(values(ask(&shop, &["list", "--overlay", "lamina."])), ["lamina.lock"]);
-    assert_eq!(values(ask(&shop, &["man", "ca"])), ["cascade"]);
+    assert_eq!(values(ask(&shop, &["man", "cas"])), ["cascade"]);
     assert_eq!(values(ask(&shop, &["help", "exi"])), ["exit-codes"]);
 }
 

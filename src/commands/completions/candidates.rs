@@ -278,6 +278,7 @@ mod tests {
         "FEATURES",
         "TRIPLE",
         "PACKAGE",
+        "SIZE",
         "ACTOR",
         "WORKSPACE",
         "NAMESPACE",

@@ -29,7 +29,7 @@ pub struct Directives<'a> {
     secret_variables: BTreeMap<&'a str, String>,
     /// Commands that run beside the build.
     hooks: Hooks<'a>,
-    /// The layer caches that a build reads and writes where nothing else is said.
+    /// The layer caches that CI reads and writes; other actors have others (`lamina cache explain`).
     cache: Cache,
     /// What a runner has to offer.
     runner: Runner<'a>,
