@@ -49,6 +49,18 @@ bench:
 bench-build:
     cargo bench --locked --bench build
 
+# Build a small catalog under a thousand random faults; needs an engine and a registry (tests/soak)
+soak:
+    cargo test --release --locked --test soak -- --ignored --nocapture
+
+# Run SEEDS simulated runs under a virtual clock (tests/simulation)
+simulate SEEDS="100000":
+    LAMINA_SEEDS={{SEEDS}} cargo test --release --locked --test simulation -- --nocapture
+
+# Run the simulated run of SEED again, and print all that happens in it
+replay SEED:
+    LAMINA_SEED={{SEED}} cargo test --locked --test simulation -- --nocapture
+
 # Write a synthetic catalog of LAYERS layers into FOLDER
 synthetic LAYERS FOLDER:
     cargo run --release --locked --example synthetic -- {{LAYERS}} {{FOLDER}}

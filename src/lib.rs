@@ -4,6 +4,7 @@
 //! The folders are the architecture; imports point downwards only (see ARCHITECTURE.md).
 //! A first path for a reader: [`model`], [`graph`], [`snapshot`], [`cascade`], [`commands`].
 
+pub mod cache;
 pub mod cargo;
 pub mod cascade;
 pub mod catalog;

@@ -11,8 +11,9 @@ use super::raw;
 use super::spans::Spans;
 use crate::diag::{Code, Diagnostic};
 use crate::model::{
-    Artifact, Base, Build, Catalog, Ceilings, CookProfile, Cooked, DirectedLayers, Directives, Donor, Events, Hook, Hooks, Layer, LayerName, Mirror, NativeDep, NatsServers, NatsServersError,
-    Platform, RelPath, Resources, RunnerSource, Secret, Size, Tier, Tool, is_subject, is_subject_token, is_tag,
+    ActorName, Artifact, Base, Build, BuildSpec, Catalog, Ceilings, CookProfile, Cooked, DirectedLayers, Directives,
+    Donor, Events, Hook, Hooks, Layer, LayerName, Mirror, NativeDep, NatsServers, NatsServersError, Platform, RelPath,
+    Resources, RunnerSource, Sccache, Secret, Size, Tier, Tool, is_subject, is_subject_token, is_tag,
 };
 
 /// How tags begin that lamina, or a registry, gives to an image.
@@ -62,6 +63,19 @@ impl Findings<'_> {
         }
         self.add(Code::Contract, field, format!("{number} is not a whole number from 0 on"));
         0
+    }
+
+    fn optional(&mut self, field: &str, number: Option<f64>) -> Option<u64> {
+        number.map(|number| self.whole(field, number))
+    }
+
+    /// A number of `.build-spec.ncl`, with the bounds of its contract.
+    fn bounded(&mut self, field: &str, number: Option<f64>, most: u64) -> Option<u64> {
+        let number = self.optional(field, number)?;
+        if !(1..=most).contains(&number) {
+            self.add(Code::Contract, field, format!("{number} is not between 1 and {most}"));
+        }
+        Some(number)
     }
 
     fn base(&mut self, field: &str, layer: Option<&str>, image: Option<&str>) -> Option<Base> {
@@ -200,7 +214,10 @@ impl Findings<'_> {
     fn events(&mut self, raw: &raw::Events) -> Events {
         let servers = raw.url.as_ref().and_then(|url| self.servers(url)).unwrap_or_default();
         if !is_subject(&raw.prefix) {
-            let message = format!("`{}` can't begin a subject: allowed are letters, digits, _ and -, with dots between", raw.prefix);
+            let message = format!(
+                "`{}` can't begin a subject: allowed are letters, digits, _ and -, with dots between",
+                raw.prefix
+            );
             self.add(Code::Contract, "events.prefix", message);
         }
         if let Some(workspace) = raw.workspace.as_ref().filter(|workspace| !is_subject_token(workspace)) {
@@ -214,6 +231,26 @@ impl Findings<'_> {
         Size {
             cpu: self.whole(&format!("{field}.cpu"), cpu),
             memory_mb: self.whole(&format!("{field}.memory_mb"), memory_mb),
+        }
+    }
+
+    /// What a pipeline beside CI may write.
+    fn granted(&mut self, name: &str, layers: &[String]) -> Option<(ActorName, BTreeSet<LayerName>)> {
+        let field = format!("caches.granted.{name}");
+        let layer = |(index, text): (usize, &String)| self.parse::<LayerName>(&format!("{field}[{index}]"), text);
+        let layers = layers.iter().enumerate().filter_map(layer).collect();
+        Some((self.parse(&field, name)?, layers))
+    }
+
+    /// Its settings become lines of an env-file, which Dockerfiles may have a shell read.
+    fn sccache(&mut self, sccache: &Sccache) {
+        for (name, value) in sccache.settings() {
+            let is_plain = |c: char| !c.is_control() && c != '\'';
+            if value.is_empty() || !value.chars().all(is_plain) {
+                let message = format!("`{}` can't be a setting of sccache", value.escape_debug());
+                let help = "leave quotes and control characters out";
+                self.add_with_help(Code::CatalogValue, &format!("sccache.backend.{name}"), message, help);
+            }
         }
     }
 
@@ -251,6 +288,10 @@ pub fn catalog(file: &RelPath, raw: &raw::Catalog, spans: &Spans) -> Result<Cata
     let tier = |(index, tier)| findings.tier(&format!("tiers[{index}]"), tier);
     let tiers = raw.tiers.iter().enumerate().filter_map(tier).collect();
     let events = raw.events.as_ref().map(|events| findings.events(events)).unwrap_or_default();
+    let granted = raw.caches.iter().flat_map(|caches| &caches.granted);
+    let granted = granted.filter_map(|(name, layers)| findings.granted(name, layers)).collect();
+    let sccache = raw.sccache.as_ref().map(|sccache| sccache.backend.clone());
+    sccache.iter().for_each(|sccache| findings.sccache(sccache));
     let cache_version = findings.whole("cache_version", raw.cache_version);
     if !findings.found.is_empty() {
         return Err(findings.found);
@@ -268,6 +309,8 @@ pub fn catalog(file: &RelPath, raw: &raw::Catalog, spans: &Spans) -> Result<Cata
         runners,
         tiers,
         events,
+        granted,
+        sccache,
         cache_version,
     })
 }
@@ -391,12 +434,13 @@ pub fn layer(
         }
         None => catalog.map(|catalog| catalog.platforms.clone()).unwrap_or_default(),
     };
+    let said = &raw.build.resources;
     let resources = Resources {
-        cpu: findings.whole("build.resources.cpu", raw.build.resources.cpu),
-        memory_mb: findings.whole("build.resources.memory_mb", raw.build.resources.memory_mb),
-        disk_mb: findings.whole("build.resources.disk_mb", raw.build.resources.disk_mb),
-        time_budget_min: findings.whole("build.resources.time_budget_min", raw.build.resources.time_budget_min),
-        expected_min: raw.build.resources.expected_min.map(|min| findings.whole("build.resources.expected_min", min)),
+        cpu: findings.optional("build.resources.cpu", said.cpu),
+        memory_mb: findings.optional("build.resources.memory_mb", said.memory_mb),
+        disk_mb: findings.whole("build.resources.disk_mb", said.disk_mb),
+        time_budget_min: findings.optional("build.resources.time_budget_min", said.time_budget_min),
+        expected_min: findings.optional("build.resources.expected_min", said.expected_min),
     };
     let cache_version = findings.whole("build.cache_version", raw.build.cache_version);
     let hooks = findings.hooks(&raw.hooks);
@@ -450,6 +494,28 @@ pub fn layer(
         },
         hooks,
     })
+}
+
+/// Checks a `.build-spec.ncl`.
+///
+/// # Errors
+/// All that is wrong with it.
+pub fn build_spec(
+    file: &RelPath,
+    layer: &LayerName,
+    raw: &raw::BuildSpec,
+    spans: &Spans,
+) -> Result<BuildSpec, Vec<Diagnostic>> {
+    /// As `schemas/build_spec.ncl` has them.
+    const MOST: [u64; 3] = [256, 4 << 20, 1440];
+    let mut findings = Findings { file, layer: Some(layer), spans, found: Vec::new() };
+    let spec = BuildSpec {
+        file: file.clone(),
+        cpu: findings.bounded("cpu", raw.cpu, MOST[0]),
+        memory_mb: findings.bounded("memory_mb", raw.memory_mb, MOST[1]),
+        time_budget_min: findings.bounded("time_budget_min", raw.time_budget_min, MOST[2]),
+    };
+    if findings.found.is_empty() { Ok(spec) } else { Err(findings.found) }
 }
 
 /// As the contract `Identifier` of `schemas/types.ncl`.

@@ -26,7 +26,11 @@ impl Sources for With<'_> {
 pub fn place(file: &Overlay) -> RelPath {
     let name = || file.name.rsplit('/').next().and_then(|name| RelPath::new(name).ok());
     let has_name = |path: &RelPath| path.as_str().ends_with(".ncl");
-    file.path.clone().or_else(name).filter(has_name).unwrap_or_else(|| RelPath::new("directives.ncl").unwrap_or_default())
+    file.path
+        .clone()
+        .or_else(name)
+        .filter(has_name)
+        .unwrap_or_else(|| RelPath::new("directives.ncl").unwrap_or_default())
 }
 
 /// Evaluates and checks directives; findings name them by their [`place`].

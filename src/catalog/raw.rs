@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 pub use crate::model::{
-    Adr, Axiom, Class, Disposing, NativeSource, Needed, Network, Promoting, ProviderKind, Storing,
+    Adr, Axiom, Class, Disposing, NativeSource, Needed, Network, Promoting, ProviderKind, Sccache, Storing,
 };
 
 macro_rules! record {
@@ -130,7 +130,16 @@ record!(/// A BuildKit secret.
 Secret { id: String, required: bool, purpose: Option<String>, });
 
 record!(/// What a build needs.
-Resources { cpu: f64, memory_mb: f64, disk_mb: f64, time_budget_min: f64, expected_min: Option<f64>, });
+Resources {
+    cpu: Option<f64>,
+    memory_mb: Option<f64>,
+    disk_mb: f64,
+    time_budget_min: Option<f64>,
+    expected_min: Option<f64>,
+});
+
+record!(/// A `.build-spec.ncl`.
+BuildSpec { cpu: Option<f64>, memory_mb: Option<f64>, time_budget_min: Option<f64>, });
 
 record!(/// Commands beside the build.
 Hooks {
@@ -169,8 +178,18 @@ Catalog {
     tiers: Vec<Tier>,
     #[serde(default)]
     events: Option<Events>,
+    #[serde(default)]
+    caches: Option<Caches>,
+    #[serde(default)]
+    sccache: Option<SccacheSettings>,
     cache_version: f64,
 });
+
+record!(/// Compiled crates below the layers.
+SccacheSettings { backend: Sccache, });
+
+record!(/// Who may write which layer caches.
+Caches { granted: BTreeMap<String, Vec<String>>, });
 
 record!(/// A source of runners.
 Runner {

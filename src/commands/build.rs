@@ -7,8 +7,10 @@ use std::sync::Arc;
 
 use futures_util::FutureExt;
 use futures_util::future::join_all;
+use tempfile::NamedTempFile;
 
 use super::Format;
+use super::caching::CacheArgs;
 use super::context::Context;
 use super::error::CommandError;
 use super::events::{self, EventArgs};
@@ -17,6 +19,8 @@ use super::images::RegistryArgs;
 use super::planning::{self, PlanArgs, Planned};
 use super::pool::{self, RunnerArgs};
 use super::progress::ProgressArgs;
+use super::sizing;
+use crate::cache::Session;
 use crate::engine::{About, Engine};
 use crate::event::{self, Action, FailureKind, Kind, PlannedLayer, Reader, RunId, RunOutcome, SkippedLayer};
 use crate::history::Retention;
@@ -29,13 +33,14 @@ use crate::publish::{DonorImage, PromoteError};
 use crate::report::json::build::Build;
 use crate::report::run::{self as report, Style, Summary};
 use crate::report::{json, reason};
-use crate::run::cache::CacheStore;
 use crate::run::compose::{Places, compose};
 use crate::run::hooks::HookSettings;
 use crate::run::scheduler::Options;
 use crate::run::secrets::{GivenSecret, GivenSsh, Missing, Secrets, SecretsError};
+use crate::run::staging::Copies;
 use crate::run::{self, Attest, Ended, Promote, Settings, Work};
-use crate::runner::{Pool, Swept};
+use crate::runner::Pool;
+use crate::runner::providers::orchestrator::Reporter;
 use crate::snapshot::Snapshot;
 use crate::tree;
 
@@ -91,9 +96,8 @@ pub struct Args {
     /// Cook from nothing: give no build an earlier image of its layer as donor of compiled crates
     #[arg(long)]
     clean: bool,
-    /// Where the layer cache is
-    #[arg(long, value_name = "WHERE", value_enum, default_value_t)]
-    cache: CacheWhere,
+    #[command(flatten)]
+    cache: CacheArgs,
     /// Set the times in images to this moment, where the engine can
     #[arg(long, value_name = "SECONDS", env = "SOURCE_DATE_EPOCH", hide_env_values = true)]
     source_date_epoch: Option<u64>,
@@ -149,16 +153,6 @@ enum AttestWhat {
     None,
 }
 
-/// Where the layer cache is.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
-enum CacheWhere {
-    /// In the registry of the images
-    #[default]
-    Registry,
-    /// Only in the engine itself
-    None,
-}
-
 pub fn run(context: &Context<'_>, args: &Args) -> Result<Exit, CommandError> {
     let planned = match &args.plan {
         Some(file) => planning::saved(context, file)?,
@@ -166,14 +160,16 @@ pub fn run(context: &Context<'_>, args: &Args) -> Result<Exit, CommandError> {
     };
     let planned = if args.dry_run { planned } else { planning::with_platforms(context, &args.registry, planned)? };
     let Planned { snapshot, plan, .. } = planned;
-    let secrets = find_secrets(context, args, &snapshot, &plan)?;
+    let (secrets, _sccache) = find_secrets(context, args, &snapshot, &plan)?;
+    let built = plan.steps.iter().filter(|step| step.action == Action::Build).map(|step| &step.layer);
+    let cache = args.cache.session(&snapshot, built)?;
     if args.dry_run {
         let engine = if plan.steps.is_empty() { None } else { Some(args.runners.engine.open(context)?) };
         let donors = find_donors(context, args, &snapshot, &plan)?;
-        context.ui.answer(&commands(args, &snapshot, &plan, &secrets, donors, engine.as_deref()))?;
+        context.ui.answer(&commands((args, cache.as_ref()), &snapshot, &plan, &secrets, donors, engine.as_deref()))?;
         return Ok(Exit::Success);
     }
-    build(context, args, Arc::new(snapshot), &plan, &secrets)
+    build(context, args, Arc::new(snapshot), &plan, &secrets, cache)
 }
 
 fn build(
@@ -182,6 +178,7 @@ fn build(
     snapshot: Arc<Snapshot>,
     plan: &Plan,
     secrets: &Secrets,
+    cache: Option<Session>,
 ) -> Result<Exit, CommandError> {
     let run = RunId::new(System.now(), fastrand::u32(..));
     let pool = if plan.steps.is_empty() { None } else { Some(args.runners.pool(context, &snapshot, &run)?) };
@@ -202,12 +199,17 @@ fn build(
     });
     let log = |layer: &LayerName| Some(history.as_ref().ok()?.log(&run, layer));
     let jobs = args.jobs();
+    let rows: Vec<_> = pool.iter().flat_map(Pool::sources).map(|source| source.row.clone()).collect();
+    let sizes = sizing::sizes(context, &snapshot, plan.steps.iter().map(|step| &step.layer), &rows);
+    let reporter = host.as_ref().ok().and_then(|host| Reporter::new(rows.iter(), host));
+    let telling = reporter.as_ref().map(Reporter::telling);
+    readers.extend(reporter.map(|reporter| Box::new(reporter) as Box<dyn Reader>));
     let settings = Settings {
         schedule: Options { jobs, keep_going: args.keep_going, attempts: ATTEMPTS },
-        sizes: args.runners.sizes(&snapshot, plan),
+        sizes: args.runners.override_sizes(&snapshot, plan, sizes),
         promote: args.promote.into(),
         attest: args.attest.into(),
-        cache: args.cache.into(),
+        cache,
         source_date_epoch: args.source_date_epoch,
         donors: donors(context, args),
         hooks: hooks(context, &snapshot, secrets),
@@ -221,17 +223,25 @@ fn build(
             pool::sweep_stale(context, pool, host).await;
         }
         let pool = pool.as_ref();
-        let work = Work { run: run.clone(), snapshot, plan, pool, registry, secrets, settings, clock: &System };
+        let work = Work {
+            run: run.clone(),
+            snapshot,
+            plan,
+            pool,
+            registry,
+            stage: &Copies,
+            secrets,
+            settings,
+            clock: &System,
+        };
         let running = run::run(&work, started, &mut readers, &mut signals);
         // Runners are given back also where lamina itself is wrong.
         let ended = AssertUnwindSafe(running).catch_unwind().await;
         if let Some(pool) = pool {
-            for Swept { record, error } in pool.close().await {
-                if let Some(error) = error {
-                    let lease = &record.lease;
-                    context.ui.remark(&format!("the runner {lease} is still leased: {error} (`lamina runners prune`)"));
-                }
-            }
+            pool::close(context, pool).await;
+        }
+        if let Some(telling) = telling {
+            telling.end().await;
         }
         let ended = ended.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
         ended.map_err(|error| CommandError::new(Exit::Failure, format!("the plan can't be run: {error}")))
@@ -273,7 +283,7 @@ impl Reader for Shared {
 
 /// The code of a run: of several failures, the one that is the layers' own.
 fn exit(ended: &Ended) -> Exit {
-    let of_engine = |kind: &FailureKind| *kind == FailureKind::Engine;
+    let of_engine = |kind: &FailureKind| matches!(kind, FailureKind::Engine | FailureKind::Runner);
     let of_registry = |kind: &FailureKind| matches!(kind, FailureKind::Registry | FailureKind::Unauthorized);
     let failures = &ended.failures;
     match ended.outcome {
@@ -328,7 +338,13 @@ fn started(snapshot: &Snapshot, plan: &Plan, engine: &str, jobs: usize) -> Kind 
 }
 
 /// The secrets of what is built.
-fn find_secrets(context: &Context<'_>, args: &Args, snapshot: &Snapshot, plan: &Plan) -> Result<Secrets, CommandError> {
+/// The second is the file with the settings of sccache, which goes with the value.
+fn find_secrets(
+    context: &Context<'_>,
+    args: &Args,
+    snapshot: &Snapshot,
+    plan: &Plan,
+) -> Result<(Secrets, Option<NamedTempFile>), CommandError> {
     let layers = || snapshot.layers().map(|loaded| &loaded.layer.build);
     let ids: BTreeSet<&str> = layers().flat_map(|build| &build.secrets).map(|secret| secret.id.as_str()).collect();
     let agents: BTreeSet<&str> = layers().flat_map(|build| &build.ssh).map(String::as_str).collect();
@@ -343,20 +359,27 @@ fn find_secrets(context: &Context<'_>, args: &Args, snapshot: &Snapshot, plan: &
     // A client runs elsewhere than lamina was started.
     let secret: Vec<GivenSecret> = args.secret.iter().map(|given| given.clone().below(context.folder())).collect();
     let ssh: Vec<GivenSsh> = args.ssh.iter().map(|given| given.clone().below(context.folder())).collect();
-    let found = Secrets::find(built, &secret, &ssh, |name| std::env::var_os(name));
-    let found = found.map_err(|error| {
+    let env = |name: &str| std::env::var_os(name);
+    let unusable = |error: SecretsError| {
         let hints: Vec<String> = match &error {
             SecretsError::Missing(all) => all.iter().map(hint).collect(),
             SecretsError::Unusable { .. } => Vec::new(),
         };
         hints.into_iter().fold(CommandError::new(Exit::Failure, error.to_string()), CommandError::hint)
-    })?;
+    };
+    let mut found = Secrets::find(built.clone(), &secret, &ssh, env).map_err(unusable)?;
+    let settings = snapshot.catalog.config.as_ref().and_then(|config| config.sccache.as_ref());
+    // What is only shown names the credentials as they were given.
+    let sccache = match settings.filter(|_| !args.dry_run) {
+        Some(settings) => run::sccache::give(&mut found, settings, built, env).map_err(unusable)?,
+        None => None,
+    };
     for (id, layers) in &found.absent {
         let layers = layers.iter().map(LayerName::as_str).collect::<Vec<_>>().join(", ");
         let variable = secret_variable(id);
         context.ui.remark(&format!("{layers}: without the optional secret `{id}` (--secret id={id},…, or {variable})"));
     }
-    Ok(found)
+    Ok((found, sccache))
 }
 
 fn hint(missing: &Missing) -> String {
@@ -418,7 +441,7 @@ fn find_donors(
 
 /// The commands of all builds, a line each.
 fn commands(
-    args: &Args,
+    (args, cache): (&Args, Option<&Session>),
     snapshot: &Snapshot,
     plan: &Plan,
     secrets: &Secrets,
@@ -438,7 +461,7 @@ fn commands(
             contexts: contexts.collect::<BTreeMap<_, _>>(),
             donor: donors.remove(&step.layer),
         };
-        let how = (args.cache.into(), args.source_date_epoch);
+        let how = (cache, args.source_date_epoch);
         let Some(solve) = compose(snapshot, step, layer, &step.present, places, secrets, how) else { continue };
         let words: Vec<String> = engine.command(&solve).iter().map(|word| quoted(word)).collect();
         text.push_str(&words.join(" "));
@@ -472,15 +495,6 @@ impl From<AttestWhat> for Attest {
             AttestWhat::Provenance => Attest::Provenance,
             AttestWhat::All => Attest::All,
             AttestWhat::None => Attest::None,
-        }
-    }
-}
-
-impl From<CacheWhere> for CacheStore {
-    fn from(place: CacheWhere) -> Self {
-        match place {
-            CacheWhere::Registry => CacheStore::Registry,
-            CacheWhere::None => CacheStore::None,
         }
     }
 }

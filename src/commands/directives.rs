@@ -1,3 +1,4 @@
+use super::caching::ActorArgs;
 use super::context::{Context, find_layer};
 use super::error::CommandError;
 use super::exit::Exit;
@@ -13,6 +14,8 @@ use crate::size::Sizing;
 pub struct Args {
     /// The layer
     layer: String,
+    #[command(flatten)]
+    who: ActorArgs,
 }
 
 pub fn run(context: &Context<'_>, args: &Args) -> Result<Exit, CommandError> {
@@ -30,9 +33,10 @@ pub fn run(context: &Context<'_>, args: &Args) -> Result<Exit, CommandError> {
     let config = snapshot.catalog.config.as_ref();
     let tiers = config.map(|config| &config.tiers[..]).unwrap_or_default();
     let runners = config.map(|config| &config.runners[..]).unwrap_or_default();
-    let sizing = Sizing::declared(&loaded.layer, tiers);
-    let cache = crate::run::cache::references(&recipe.image, Default::default());
-    let answer = Directives::new(&recipe, snapshot.fingerprints().get(name), &sizing, runners, (cache.from, cache.to));
+    let sizing = Sizing::of(loaded, &snapshot.catalog.files, None, tiers);
+    let cache = args.who.session(&snapshot)?.references(&recipe.image, name);
+    let cache = (cache.from.iter().map(ToString::to_string).collect(), cache.to.map(|to| to.to_string()));
+    let answer = Directives::new(&recipe, snapshot.fingerprints().get(name), &sizing, runners, cache);
     context.ui.answer(&json::answer(answer))?;
     Ok(Exit::Success)
 }

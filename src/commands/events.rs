@@ -68,7 +68,9 @@ impl EventArgs {
                 let text = Secret::new(read(path)?);
                 // Files of seeds may have remarks, as those that `nk` is given have.
                 let seed = text.expose().lines().map(str::trim).find(|line| line.starts_with('S'));
-                Ok(Login::Nkey(Secret::new(seed.ok_or_else(|| format!("{} holds no seed of an nkey", path.display()))?)))
+                Ok(Login::Nkey(Secret::new(
+                    seed.ok_or_else(|| format!("{} holds no seed of an nkey", path.display()))?,
+                )))
             }
             _ => Ok(Login::None),
         }

@@ -40,7 +40,10 @@ impl Exit {
         (Exit::Unknown, "a change can't be judged: an unclaimed path, or a revision that can't be read or evaluated"),
         (Exit::Registry, "a registry can't be asked, or its answer can't be trusted"),
         (Exit::Build, "a layer could not be built or proven"),
-        (Exit::Engine, "there is no engine to build with: its client is missing or too old, or it can't be reached"),
+        (
+            Exit::Engine,
+            "there is no engine or runner to build with: its client is missing or too old, it can't be reached, or none can be leased",
+        ),
         (Exit::Nothing, "there is nothing to suggest"),
         (Exit::Interrupted, "the run was ended by a signal: Ctrl-C, SIGTERM or SIGHUP"),
     ];

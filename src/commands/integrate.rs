@@ -44,7 +44,9 @@ pub fn run(context: &Context<'_>, args: &Args) -> Result<Exit, CommandError> {
     let workspace = events::workspace(&snapshot);
     let is_own = workspace == delivered.workspace;
     if !is_own {
-        context.ui.remark(&format!("it was delivered to the workspace `{}`, and this is `{workspace}`", delivered.workspace));
+        context
+            .ui
+            .remark(&format!("it was delivered to the workspace `{}`, and this is `{workspace}`", delivered.workspace));
     }
     for id in &unknown {
         context.ui.remark(&format!("`{id}` was delivered, and no layer here declares such a secret"));
@@ -61,7 +63,9 @@ pub fn run(context: &Context<'_>, args: &Args) -> Result<Exit, CommandError> {
 /// Tells other programs; that they can't be told is said, and no more.
 fn tell(context: &Context<'_>, args: &Args, snapshot: &crate::snapshot::Snapshot, ready: bool, line: &str) {
     let Some(settings) = args.events.settings(context, snapshot) else {
-        return context.ui.remark("warning: no event is told: no NATS is configured (--events-url, or the catalog's events.url)");
+        return context
+            .ui
+            .remark("warning: no event is told: no NATS is configured (--events-url, or the catalog's events.url)");
     };
     let what = if ready { "integrate.completed" } else { "integrate.failed" };
     let trouble = match notify::send(settings, what, line.as_bytes().to_vec()) {

@@ -3,6 +3,8 @@
 mod adr;
 mod axioms;
 mod build;
+mod cache;
+mod caching;
 mod cargo_args;
 mod cascade;
 mod changes;
@@ -34,10 +36,13 @@ mod progress;
 mod replay;
 mod report;
 mod retag;
+mod runners;
 mod schema;
 mod scope;
 mod selection;
 mod show;
+mod size;
+mod sizing;
 mod status;
 mod suggest;
 mod ui;
@@ -120,6 +125,7 @@ enum Command {
     Status(status::Args),
     Verify(verify::Args),
     Warm(warm::Args),
+    Cache(cache::Args),
     Validate(validate::Args),
     Lock(lock::Args),
     Outdated(outdated::Args),
@@ -128,12 +134,14 @@ enum Command {
     New(new::Args),
     Report(report::Args),
     Replay(replay::Args),
+    Runners(runners::Args),
     Crates(crates::Args),
     Explain(explain::Args),
     List(list::Args),
     Show(show::Args),
     Directives(directives::Args),
     Integrate(integrate::Args),
+    Size(size::Args),
     Graph(graph::Args),
     Export(export::Args),
     Adr(adr::Args),
@@ -188,7 +196,8 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
 
 /// Reads a command line; what is wrong with it is said.
 fn parse(args: impl IntoIterator<Item = OsString>) -> Result<(Cli, ArgMatches), ExitCode> {
-    let parsed = command().try_get_matches_from(args).and_then(|matches| Ok((Cli::from_arg_matches(&matches)?, matches)));
+    let parsed =
+        command().try_get_matches_from(args).and_then(|matches| Ok((Cli::from_arg_matches(&matches)?, matches)));
     parsed.map_err(|error| {
         // Help and version are answers, everything else is a wrong command line.
         let exit = if error.use_stderr() { Exit::Usage } else { Exit::Success };
@@ -252,6 +261,7 @@ fn dispatch(context: &Context<'_>, command: &Command) -> Result<Exit, CommandErr
         Command::Status(args) => status::run(context, args),
         Command::Verify(args) => verify::run(context, args),
         Command::Warm(args) => warm::run(context, args),
+        Command::Cache(args) => cache::run(context, args),
         Command::Validate(args) => validate::run(context, args),
         Command::Lock(args) => lock::run(context, args),
         Command::Outdated(args) => outdated::run(context, args),
@@ -260,11 +270,13 @@ fn dispatch(context: &Context<'_>, command: &Command) -> Result<Exit, CommandErr
         Command::Suggest(args) => suggest::run(context, args),
         Command::Report(args) => report::run(context, args),
         Command::Replay(args) => replay::run(context, args),
+        Command::Runners(args) => runners::run(context, args),
         Command::Crates(args) => crates::run(context, args),
         Command::List(args) => list::run(context, args),
         Command::Show(args) => show::run(context, args),
         Command::Directives(args) => directives::run(context, args),
         Command::Integrate(args) => integrate::run(context, args),
+        Command::Size(args) => size::run(context, args),
         Command::Graph(args) => graph::run(context, args),
         Command::Export(args) => export::run(context, args),
         Command::Adr(args) => adr::run(context, args),

@@ -15,11 +15,14 @@ use crate::model::{Catalog, LayerName, ProviderKind, RunnerSource, Size};
 use crate::plan::{Plan, Step};
 use crate::runner::providers::{self, Host};
 use crate::runner::{Endpoint, Folder, Opener, Owner, Pool, Record, Source, Swept};
-use crate::size::{Sizing, smallest};
+use crate::size::{Origin, Sizing, smallest};
 use crate::snapshot::Snapshot;
 
 /// How long a build waits for leases that others have left behind to go.
 const SWEEP: Duration = Duration::from_secs(10);
+
+/// How long lamina stays for runners that a run could not give back: who is in a hurry has asked twice.
+const CLOSE: Duration = Duration::from_secs(15);
 
 /// Where builds run.
 #[derive(Clone, Debug, Default, clap::Args)]
@@ -60,21 +63,27 @@ impl RunnerArgs {
         Ok(Pool::new(sources, ledger, open, Arc::new(System), Owner::this(), run.clone()))
     }
 
-    /// The sizes of builds that the command line gives.
-    pub fn sizes(&self, snapshot: &Snapshot, plan: &Plan) -> BTreeMap<LayerName, Sizing> {
-        let Some(needs) = self.size else { return BTreeMap::new() };
+    /// What builds get: the size that the command line gives, or else these.
+    pub fn override_sizes(
+        &self,
+        snapshot: &Snapshot,
+        plan: &Plan,
+        sizes: BTreeMap<LayerName, Sizing>,
+    ) -> BTreeMap<LayerName, Sizing> {
+        let Some(needs) = self.size else { return sizes };
         let tiers = snapshot.catalog.config.as_ref().map(|config| &config.tiers[..]).unwrap_or_default();
         let of = |step: &Step| {
-            let layer = snapshot.layer(&step.layer)?;
-            let tier = smallest(tiers, layer.build.platforms.first(), needs).cloned();
-            Some((step.layer.clone(), Sizing { needs, tier, ..Sizing::declared(layer, tiers) }))
+            let known = sizes.get(&step.layer).cloned()?;
+            let platform = snapshot.layer(&step.layer)?.build.platforms.first();
+            let tier = smallest(tiers, platform, needs).cloned();
+            let (cpu_by, memory_by) = (Origin::CommandLine, Origin::CommandLine);
+            Some((step.layer.clone(), Sizing { needs, tier, cpu_by, memory_by, ..known }))
         };
         plan.steps.iter().filter_map(of).collect()
     }
 
     fn rows(&self, snapshot: &Snapshot) -> Result<Vec<RunnerSource>, CommandError> {
-        let declared = snapshot.catalog.config.as_ref().map(|config| config.runners.clone()).unwrap_or_default();
-        let declared = if declared.is_empty() { vec![at_hand()] } else { declared };
+        let declared = declared(snapshot);
         if self.runner.is_empty() {
             return Ok(declared);
         }
@@ -84,6 +93,12 @@ impl RunnerArgs {
         };
         self.runner.iter().map(row).collect()
     }
+}
+
+/// The catalog's table, in order of preference.
+pub fn declared(snapshot: &Snapshot) -> Vec<RunnerSource> {
+    let declared = snapshot.catalog.config.as_ref().map(|config| config.runners.clone()).unwrap_or_default();
+    if declared.is_empty() { vec![at_hand()] } else { declared }
 }
 
 /// A size as the command line has it: `CPU,MIB`.
@@ -116,6 +131,7 @@ pub fn host(context: &Context<'_>, snapshot: &Snapshot) -> Result<Host, CommandE
         env: Environment::of_process(),
         lamina: Some(context.program().to_owned()),
         root: context.root().to_owned(),
+        workspace: config.map(|catalog| catalog.name.clone()).unwrap_or_default(),
         state,
         plain_http: of(|catalog| catalog.plain_http.clone()),
         mirrors: config.map(|config| config.mirrors.clone()).unwrap_or_default(),
@@ -142,6 +158,23 @@ pub async fn sweep_stale(context: &Context<'_>, pool: &Pool, host: &Host) {
         Err(_) => {
             let seconds = SWEEP.as_secs();
             context.ui.remark(&format!("runners of earlier runs were not released in {seconds} s: `lamina runners`"));
+        }
+    }
+}
+
+/// Gives back what a run still holds, and says what is left: it is written down, and the next run tries again.
+pub async fn close(context: &Context<'_>, pool: &Pool) {
+    let hint = "`lamina runners prune` tries again";
+    match tokio::time::timeout(CLOSE, pool.close()).await {
+        Ok(all) => {
+            for Swept { record, error } in all {
+                if let Some(error) = error {
+                    context.ui.remark(&format!("the runner {} is still leased: {error} ({hint})", record.lease));
+                }
+            }
+        }
+        Err(_) => {
+            context.ui.remark(&format!("runners were not released in {} s ({hint})", CLOSE.as_secs()));
         }
     }
 }

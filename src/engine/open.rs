@@ -128,6 +128,15 @@ pub fn open(options: &Options) -> Result<Box<dyn Engine>, OpenError> {
     }
 }
 
+/// Whether the engine that is there is reached by a socket of this machine, as far as the environment and Docker's
+/// configuration say.
+pub fn is_here(env: &Environment) -> bool {
+    match env.text("BUILDKIT_HOST") {
+        Some(host) => host.starts_with("unix://"),
+        None => docker_endpoint(env).address.starts_with("unix://"),
+    }
+}
+
 fn open_buildx(options: &Options) -> Result<Buildx, OpenError> {
     let env = &options.env;
     let (program, before) = match plugin(env) {

@@ -185,6 +185,27 @@ pub enum Kind {
         /// What.
         message: String,
     },
+    /// The layer cache in the registry stands for what it stood for before, because the layer is no good.
+    CacheRolledBack {
+        /// The layer.
+        layer: LayerName,
+        /// The cache.
+        reference: ImageRef,
+        /// What it stands for; nothing where there was none before.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        digest: Option<Digest>,
+        /// Why it could not be done: it may stand for what the bad build has left.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        trouble: Option<String>,
+    },
+    /// What sccache did in a step of a build.
+    Sccache {
+        /// The layer.
+        layer: LayerName,
+        /// What it did.
+        #[serde(flatten)]
+        used: SccacheUse,
+    },
     /// An attempt failed in a way that may pass.
     Retrying {
         /// The layer.
@@ -361,6 +382,8 @@ impl Kind {
             | Kind::StepFinished { layer, .. }
             | Kind::Transfer { layer, .. }
             | Kind::Output { layer, .. }
+            | Kind::CacheRolledBack { layer, .. }
+            | Kind::Sccache { layer, .. }
             | Kind::Retrying { layer, .. }
             | Kind::LayerBuilt { layer, .. }
             | Kind::Probed { layer, .. }
@@ -374,6 +397,22 @@ impl Kind {
             | Kind::RunFinished { .. } => None,
         }
     }
+}
+
+/// What sccache did: compiled crates that it had, and that it had not.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SccacheUse {
+    /// Where it keeps them: `s3`, `redis`, `webdav`, `local`, `other`.
+    pub backend: String,
+    /// How many it had.
+    pub hits: u64,
+    /// How many it had not, and compiled.
+    pub misses: u64,
+    /// How often its storage failed it.
+    pub errors: u64,
+    /// Why the rest was compiled without it, where it was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub off: Option<String>,
 }
 
 /// Who reads events while they happen.

@@ -63,7 +63,20 @@ impl Program {
     /// # Errors
     /// When it can't be started or waited for.
     pub async fn run(&self, cancel: &CancellationToken, read: impl FnMut(&[u8])) -> Result<Ended, ProcessError> {
-        self.attend(None, cancel, read).await.map(|(ended, _)| ended)
+        self.attend(|_| {}, None, cancel, read).await.map(|(ended, _)| ended)
+    }
+
+    /// Runs it as [`Program::run`] does; `started` gets its process id first.
+    ///
+    /// # Errors
+    /// When it can't be started or waited for.
+    pub async fn run_told(
+        &self,
+        started: impl FnOnce(u32),
+        cancel: &CancellationToken,
+        read: impl FnMut(&[u8]),
+    ) -> Result<Ended, ProcessError> {
+        self.attend(started, None, cancel, read).await.map(|(ended, _)| ended)
     }
 
     /// Runs it to its end as [`Program::run`] does, with something on its stdin, and returns what it wrote on stdout: at
@@ -78,7 +91,7 @@ impl Program {
         cancel: &CancellationToken,
         read: impl FnMut(&[u8]),
     ) -> Result<(Ended, Vec<u8>), ProcessError> {
-        let (ended, answer) = self.attend(Some((input, limit)), cancel, read).await?;
+        let (ended, answer) = self.attend(|_| {}, Some((input, limit)), cancel, read).await?;
         if answer.len() > limit {
             return Err(ProcessError::TooMuch { program: self.path.to_string_lossy().into_owned(), limit });
         }
@@ -87,6 +100,7 @@ impl Program {
 
     async fn attend(
         &self,
+        started: impl FnOnce(u32),
         talk: Option<(Vec<u8>, usize)>,
         cancel: &CancellationToken,
         mut read: impl FnMut(&[u8]),
@@ -94,6 +108,9 @@ impl Program {
         let name = self.path.to_string_lossy().into_owned();
         let io_error = |source| ProcessError::Io { program: name.clone(), source };
         let mut group = Group::start(self, talk.is_some()).map_err(|source| start_error(&name, source))?;
+        if let Some(id) = group.leader.id() {
+            started(id);
+        }
         let mut stderr = group.leader.stderr.take();
         let (mut stdin, mut stdout) = (group.leader.stdin.take(), group.leader.stdout.take());
         let (input, limit) = talk.unwrap_or_default();
@@ -155,7 +172,7 @@ impl Program {
         }
     }
 
-    fn command(&self) -> Command {
+    pub(super) fn command(&self) -> Command {
         let mut command = match &self.lamina {
             Some(lamina) => guard::command(lamina, &self.path),
             None => Command::new(&self.path),

@@ -23,3 +23,20 @@ pub fn started(pid: u32) -> Option<u64> {
         _ => fields.nth(18)?.parse().ok(),
     }
 }
+
+/// Kills a process, where it is still the one that was started then: process ids are given again.
+#[cfg(target_os = "linux")]
+pub fn kill(pid: u32, started_then: u64) {
+    use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+
+    let Some(id) = i32::try_from(pid).ok().and_then(Pid::from_raw) else { return };
+    // Held first: from here on, the id is looked at while it belongs to nobody else.
+    let Ok(held) = pidfd_open(id, PidfdFlags::empty()) else { return };
+    if started(pid) == Some(started_then) {
+        let _ = pidfd_send_signal(held, Signal::KILL);
+    }
+}
+
+/// Kills a process, where it is still the one that was started then. Nothing tells elsewhere.
+#[cfg(not(target_os = "linux"))]
+pub fn kill(_pid: u32, _started_then: u64) {}

@@ -1,6 +1,8 @@
 //! What holds for all layers.
 
-use super::{Events, Platform, RunnerSource, Tier};
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{ActorName, Events, LayerName, Platform, RunnerSource, Sccache, Tier};
 
 /// `catalog/catalog.ncl`, merged with the overlays.
 #[derive(Clone, Debug, PartialEq)]
@@ -29,6 +31,10 @@ pub struct Catalog {
     pub tiers: Vec<Tier>,
     /// Where builds tell other programs what happens.
     pub events: Events,
+    /// The layers whose canonical caches pipelines beside CI may write, by the pipeline's name.
+    pub granted: BTreeMap<ActorName, BTreeSet<LayerName>>,
+    /// Where compiled crates are shared below the layers, where they are.
+    pub sccache: Option<Sccache>,
     /// The knob that has all layers rebuilt.
     pub cache_version: u64,
 }

@@ -78,7 +78,9 @@ impl fmt::Display for NatsServers {
 
 /// Whether a text can be one part of a subject.
 pub fn is_subject_token(text: &str) -> bool {
-    !text.is_empty() && text.len() <= 128 && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte))
+    !text.is_empty()
+        && text.len() <= 128
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte))
 }
 
 /// Whether a text can be the beginning of a subject: parts with dots between them.

@@ -199,6 +199,7 @@ impl Job<'_> {
             let solving = engine.solve(&solve, &mut hear, &impatient);
             tokio::pin!(solving);
             tokio::select! {
+                biased;
                 outcome = &mut solving => Some(outcome),
                 () = tokio::time::sleep(PATIENCE) => {
                     impatient.cancel();

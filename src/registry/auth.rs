@@ -62,6 +62,10 @@ pub(super) enum Access {
     Pull,
     /// Reading and writing.
     Push,
+    /// Removing.
+    Delete,
+    /// Asking which repositories there are.
+    Catalog,
 }
 
 #[derive(Clone)]
@@ -159,11 +163,13 @@ impl Auth {
                 }
             }
             Challenge::Bearer { realm, service } => {
-                let actions = match purpose.access {
-                    Access::Pull => "pull",
-                    Access::Push => "pull,push",
+                let repository = purpose.repository;
+                let scope = match purpose.access {
+                    Access::Pull => format!("repository:{repository}:pull"),
+                    Access::Push => format!("repository:{repository}:pull,push"),
+                    Access::Delete => format!("repository:{repository}:pull,delete"),
+                    Access::Catalog => "registry:catalog:*".to_owned(),
                 };
-                let scope = format!("repository:{}:{actions}", purpose.repository);
                 let gate = shared(&self.tokens, (purpose.host.to_owned(), scope.clone()));
                 let mut kept = gate.lock().await;
                 let good = kept.as_ref().filter(|token| token.until > Instant::now());

@@ -17,15 +17,15 @@ use crate::model::{Digest, ImageRef};
 
 /// A manifest may have as many bytes as the distribution specification has registries accept at least.
 pub(super) const MAX_MANIFEST: usize = 4 << 20;
-/// Some registries send all tags in one page.
-const MAX_TAG_PAGE: usize = 32 << 20;
-/// The tags that a page is asked to have.
+/// Some registries send all of a list in one page.
+const MAX_PAGE: usize = 32 << 20;
+/// The entries that a page is asked to have.
 const PAGE: usize = 1000;
-/// The most tags that a repository may have.
-const MAX_TAGS: usize = 1_000_000;
+/// The most entries that a list may have.
+const MAX_ENTRIES: usize = 1_000_000;
 /// The most pages that a list may have.
 const MAX_PAGES: usize = 10_000;
-/// The most pages in a row that bring no new tag.
+/// The most pages in a row that bring nothing new.
 const MAX_BARREN: usize = 10;
 
 const DIGEST: HeaderName = HeaderName::from_static("docker-content-digest");
@@ -167,34 +167,36 @@ impl Client {
         self.ask(place, ask).await
     }
 
-    async fn list(&self, place: &Place) -> Result<Vec<String>, RegistryErrorKind> {
-        let mut url = place.url(&format!("tags/list?n={PAGE}"))?;
-        let mut tags = BTreeSet::new();
+    /// All pages of a list.
+    async fn list(&self, place: &Place, list: List) -> Result<Vec<String>, RegistryErrorKind> {
+        let List { mut url, what, parse } = list;
+        let mut found = BTreeSet::new();
         let (mut seen, mut barren) = (HashSet::new(), 0);
         while seen.insert(url.clone()) {
             let headers = &[(ACCEPT, "application/json")];
             let (method, url_of_page) = (Method::GET, url.clone());
-            let ask = Ask { method, url: url_of_page, headers, body: Body::None, limit: MAX_TAG_PAGE };
+            let ask = Ask { method, url: url_of_page, headers, body: Body::None, limit: MAX_PAGE };
             let answer = self.ask(place, ask).await?;
-            let page = wire::parse_tags(&answer.body).map_err(|why| place.malformed(why.to_string()))?;
-            let before = tags.len();
-            tags.extend(page);
-            barren = if tags.len() > before { 0 } else { barren + 1 };
+            let page = parse(&answer.body).map_err(|why| place.malformed(why.to_string()))?;
+            let before = found.len();
+            found.extend(page);
+            barren = if found.len() > before { 0 } else { barren + 1 };
             let links = answer.headers.get_all(LINK).iter().map(|value| String::from_utf8_lossy(value.as_bytes()));
             let links = links.map(|link| parse_next_link(&link)).collect::<Result<Vec<_>, _>>();
             let links = links.map_err(|why| place.malformed(why.to_string()))?;
             let Some(next) = links.into_iter().flatten().next() else {
-                return Ok(tags.into_iter().collect());
+                return Ok(found.into_iter().collect());
             };
-            if tags.len() > MAX_TAGS || seen.len() >= MAX_PAGES {
-                return Err(place.malformed(format!("its list has more than {MAX_TAGS} tags or {MAX_PAGES} pages")));
+            if found.len() > MAX_ENTRIES || seen.len() >= MAX_PAGES {
+                let why = format!("its list has more than {MAX_ENTRIES} {what} or {MAX_PAGES} pages");
+                return Err(place.malformed(why));
             }
             if barren > MAX_BARREN {
-                return Err(place.malformed(format!("{MAX_BARREN} pages of its list of tags brought no new tag")));
+                return Err(place.malformed(format!("{MAX_BARREN} pages of its list of {what} brought nothing new")));
             }
-            url = place.next(&url, &next)?;
+            url = place.next(&url, &next, what)?;
         }
-        Err(place.malformed("its list of tags goes in circles".to_owned()))
+        Err(place.malformed(format!("its list of {what} goes in circles")))
     }
 
     /// Does the asking, and says in an error for which image it was.
@@ -221,7 +223,11 @@ impl Registry for Client {
     }
 
     async fn tags(&self, image: &ImageRef) -> Result<Vec<String>, RegistryError> {
-        self.at(image, Access::Pull, |place| async move { self.list(&place).await }).await
+        self.at(image, Access::Pull, |place| async move {
+            let url = place.url(&format!("tags/list?n={PAGE}"))?;
+            self.list(&place, List { url, what: "tags", parse: wire::parse_tags }).await
+        })
+        .await
     }
 
     async fn raw(&self, image: &ImageRef, digest: Option<&Digest>) -> Result<RawManifest, RegistryError> {
@@ -250,6 +256,33 @@ impl Registry for Client {
         let put = |place: Place| async move { self.put(&place, image.tag(), media_type, &bytes).await };
         self.at(image, Access::Push, put).await
     }
+
+    async fn delete(&self, image: &ImageRef, digest: &Digest) -> Result<(), RegistryError> {
+        let remove = |place: Place| async move {
+            let url = place.url(&format!("manifests/{digest}"))?;
+            let ask = Ask { method: Method::DELETE, url, headers: &[], body: Body::None, limit: MAX_MANIFEST };
+            self.ask(&place, ask).await.map(drop)
+        };
+        self.at(image, Access::Delete, remove).await
+    }
+
+    async fn repositories(&self, image: &ImageRef) -> Result<Vec<String>, RegistryError> {
+        let all = |place: Place| async move {
+            let url = place.base.join(&format!("v2/_catalog?n={PAGE}"));
+            let url = url.map_err(|error| place.malformed(format!("its address can't be written: {error}")))?;
+            self.list(&place, List { url, what: "repositories", parse: wire::parse_repositories }).await
+        };
+        self.at(image, Access::Catalog, all).await
+    }
+}
+
+/// A list in pages.
+struct List {
+    /// The first page.
+    url: Url,
+    /// What is in it, for messages.
+    what: &'static str,
+    parse: fn(&[u8]) -> Result<Vec<String>, wire::WireError>,
 }
 
 impl Place {
@@ -260,11 +293,11 @@ impl Place {
 
     /// The address of the next page: at this very host, and spoken to as before, whatever scheme the link has. Proxies
     /// that end TLS have registries behind them that don't know of it.
-    fn next(&self, page: &Url, link: &str) -> Result<Url, RegistryErrorKind> {
+    fn next(&self, page: &Url, link: &str, what: &str) -> Result<Url, RegistryErrorKind> {
         let target = page.join(link).ok();
         let target = target.filter(|target| target.host() == page.host() && target.port() == page.port());
         let Some(target) = target else {
-            let why = format!("its list of tags goes on at `{}`, which is another place", shortened(link));
+            let why = format!("its list of {what} goes on at `{}`, which is another place", shortened(link));
             return Err(self.malformed(why));
         };
         let mut url = page.clone();

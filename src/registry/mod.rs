@@ -22,6 +22,7 @@ mod credentials;
 mod error;
 mod headers;
 mod image;
+mod links;
 mod options;
 mod patience;
 mod push;
@@ -41,9 +42,12 @@ pub use credentials::{CredentialsError, Found, Login, LoginKind, Logins, parse_l
 pub use error::{RegistryError, RegistryErrorKind, SetupError, if_found};
 pub use headers::{Challenge, parse_challenges, parse_next_link, parse_retry_after};
 pub use image::{compressed_size, config, platforms};
+pub use links::{Links, parse_links};
 pub use options::Options;
 pub use retry::{Retry, RetryPolicy};
-pub use wire::{Config, Content, Descriptor, WireError, parse_config, parse_content, parse_manifest, parse_tags};
+pub use wire::{
+    Config, Content, Descriptor, WireError, parse_config, parse_content, parse_manifest, parse_repositories, parse_tags,
+};
 
 use crate::model::{Digest, ImageRef, Platform};
 
@@ -106,6 +110,34 @@ pub trait Registry: Sync {
         media_type: &str,
         bytes: Vec<u8>,
     ) -> impl Future<Output = Result<Pushed, RegistryError>> + Send;
+
+    /// Removes a manifest or an index from the image's repository, and with it all tags that stand for it; never from a
+    /// mirror. A registry need not offer it, and says 405 then, as this does by itself.
+    ///
+    /// # Errors
+    /// When the registry can't be asked, has no such manifest, or removes nothing.
+    fn delete(&self, image: &ImageRef, digest: &Digest) -> impl Future<Output = Result<(), RegistryError>> + Send {
+        let _ = digest;
+        let error = not_offered(image);
+        async { Err(error) }
+    }
+
+    /// The names of all repositories of the image's registry, in no particular order. A registry need not offer it, as
+    /// [`Registry::delete`].
+    ///
+    /// # Errors
+    /// When the registry can't be asked, does not say, or its answer is no list of repositories.
+    fn repositories(&self, image: &ImageRef) -> impl Future<Output = Result<Vec<String>, RegistryError>> + Send {
+        let error = not_offered(image);
+        async { Err(error) }
+    }
+}
+
+/// The error of a registry that does not know a question.
+fn not_offered(image: &ImageRef) -> RegistryError {
+    let host = image.registry().to_owned();
+    let kind = RegistryErrorKind::Server { host: host.clone(), status: 405, retry_after: None };
+    RegistryError { image: image.clone(), host: host.into(), kind }
 }
 
 /// The very bytes of a manifest or an index.

@@ -165,4 +165,12 @@ impl<R: Registry> Registry for Retry<R> {
     async fn push_manifest(&self, image: &ImageRef, media_type: &str, bytes: Vec<u8>) -> Result<Pushed, RegistryError> {
         self.repeat_as(write_again, || self.inner.push_manifest(image, media_type, bytes.clone())).await
     }
+
+    async fn delete(&self, image: &ImageRef, digest: &Digest) -> Result<(), RegistryError> {
+        self.repeat(|| self.inner.delete(image, digest)).await
+    }
+
+    async fn repositories(&self, image: &ImageRef) -> Result<Vec<String>, RegistryError> {
+        self.repeat(|| self.inner.repositories(image)).await
+    }
 }

@@ -15,7 +15,7 @@ use serde::{Deserialize, Deserializer};
 use sha2::{Digest as _, Sha256};
 
 use super::Manifest;
-use crate::model::{Digest, Platform, is_tag};
+use crate::model::{Digest, ImageRef, Platform, is_tag};
 
 /// What a request for a manifest accepts.
 pub(super) const ACCEPT: &str = "application/vnd.oci.image.index.v1+json, \
@@ -120,8 +120,14 @@ struct RawTags {
     tags: Option<Vec<String>>,
 }
 
+#[derive(Deserialize)]
+struct RawRepositories {
+    #[serde(deserialize_with = "Option::deserialize")]
+    repositories: Option<Vec<String>>,
+}
+
 /// A JSON object. By itself, serde takes a list of values for a struct, too.
-struct Object<T>(T);
+pub(super) struct Object<T>(pub(super) T);
 
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -253,6 +259,17 @@ pub fn parse_tags(bytes: &[u8]) -> Result<Vec<String>, WireError> {
     Ok(tags)
 }
 
+/// Reads a page of a list of repositories. Texts that can't be part of a reference are left out, as those of tags.
+///
+/// # Errors
+/// When it is no list of repositories.
+pub fn parse_repositories(bytes: &[u8]) -> Result<Vec<String>, WireError> {
+    let raw: RawRepositories = json(bytes, "list of repositories")?;
+    let mut repositories = raw.repositories.unwrap_or_default();
+    repositories.retain(|name| format!("localhost/{name}:tag").parse::<ImageRef>().is_ok());
+    Ok(repositories)
+}
+
 /// The SHA-256 digest of bytes.
 pub(super) fn digest(bytes: &[u8]) -> Digest {
     let hex: String = Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect();
@@ -288,7 +305,7 @@ fn platform(raw: &RawPlatform) -> Option<Platform> {
 }
 
 /// JSON of a form. The error says where and not what: foreign text does not reach the terminal.
-fn json<'a, T: Deserialize<'a>>(bytes: &'a [u8], what: &str) -> Result<T, WireError> {
+pub(super) fn json<'a, T: Deserialize<'a>>(bytes: &'a [u8], what: &str) -> Result<T, WireError> {
     let object = serde_json::from_slice(bytes).map(|Object(read)| read);
     object.map_err(|error| match bytes.trim_ascii_start().first() {
         Some(b'<') => WireError(format!("it is a web page and no {what}")),

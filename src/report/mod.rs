@@ -1,5 +1,6 @@
 //! How answers look: text for people, JSON for programs, graph languages. Nothing here decides anything.
 
+pub mod cache;
 pub mod cascade;
 pub mod catalog;
 pub mod crates;
@@ -17,7 +18,9 @@ pub mod plan;
 pub mod progress;
 pub mod reason;
 pub mod run;
+pub mod runners;
 pub mod sarif;
+pub mod size;
 pub mod status;
 pub mod suggest;
 pub mod units;

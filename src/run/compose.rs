@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use super::cache::{self, CacheStore};
 use super::secrets::Secrets;
+use crate::cache::Session;
 use crate::engine::{Output, Solve};
 use crate::model::{Base, Cooked, Digest, Layer, LayerName};
 use crate::plan::Step;
@@ -35,7 +35,7 @@ pub fn compose(
     parents: &BTreeMap<LayerName, Digest>,
     places: Places,
     secrets: &Secrets,
-    (store, source_date_epoch): (CacheStore, Option<u64>),
+    (session, source_date_epoch): (Option<&Session>, Option<u64>),
 ) -> Option<Solve> {
     let recipe = snapshot.recipe(&layer.name)?.ok()?;
     let mut args: BTreeMap<String, String> =
@@ -47,7 +47,7 @@ pub fn compose(
         let digest = parents.get(parent).map_or_else(|| format!("<digest of {parent}>"), Digest::to_string);
         *value = format!("{}/{}@{digest}", image.registry(), image.repository());
     }
-    let cache = cache::references(&step.image, store);
+    let cache = session.map(|session| session.references(&step.image, &layer.name)).unwrap_or_default();
     let build = &layer.build;
     let plain_http = snapshot.catalog.config.as_ref().map(|config| config.plain_http.as_slice()).unwrap_or_default();
     let declared = |id: &String| build.secrets.iter().any(|secret| secret.id == *id);
@@ -72,8 +72,8 @@ pub fn compose(
         network: build.network,
         labels: publish::labels(snapshot, layer, parents),
         annotations: build.annotations.clone(),
-        cache_from: cache.from,
-        cache_to: cache.to,
+        cache_from: cache.from.iter().map(ToString::to_string).collect(),
+        cache_to: cache.to.as_ref().map(ToString::to_string),
         // What is asked for once more is not looked up in a cache.
         no_cache: step.forced,
         source_date_epoch,

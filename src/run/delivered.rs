@@ -203,4 +203,3 @@ fn of_file(path: &Path) -> State {
         _ => State::Ready,
     }
 }
-

@@ -2,7 +2,6 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::mpsc::UnboundedSender;
@@ -12,18 +11,18 @@ use tokio_util::sync::CancellationToken;
 use super::compose::{Places, compose};
 use super::hooks::{self, HookError, HookEvent, HookInput};
 use super::leased::Leased;
+use super::rollback::Rollback;
 use super::scheduler::Scheduler;
-use super::staging::stage;
 use super::steps::Steps;
-use super::{Promote, Work, donor, promotion};
+use super::{Promote, Work, donor, promotion, sccache};
 use crate::engine::{About, Engine, Solve, SolveError, Solved};
 use crate::event::{Action, Built, Failure, FailureKind, Kind, Origin, ProbeResult, StepStatus};
-use crate::model::{Digest, Hook, ImageRef, Layer, LayerName, Platform, Size, Tier};
+use crate::model::{Digest, Hook, ImageRef, Layer, LayerName, Platform, Tier};
 use crate::plan::Step;
 use crate::publish::{self, Contents, DonorImage, Proof, UnitsError};
 use crate::registry::{self, Registry, RegistryError, if_found};
 use crate::runner::Request;
-use crate::size::{self, Sizing};
+use crate::size::Sizing;
 
 /// How long is waited before another attempt; the last one holds for all further ones.
 const WAITS: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(4)];
@@ -37,6 +36,8 @@ pub(super) struct LayerWork<'a, R: Registry> {
     pub tell: UnboundedSender<Kind>,
     pub cancel: CancellationToken,
     pub scheduler: &'a RefCell<Scheduler>,
+    /// What its cache in the registry stood for before it was built.
+    pub cache: Rollback,
 }
 
 /// Why work at a layer ended without a good image.
@@ -72,9 +73,18 @@ pub(super) struct Good {
 impl<R: Registry> LayerWork<'_, R> {
     /// Works at the layer until it is good, has failed for good, or is cancelled.
     pub async fn run(self) -> Result<Good, Stop> {
+        let ended = self.attempts().await;
+        if ended.is_err() {
+            self.cache.put_back(self.work, self.step, &self.tell).await;
+        }
+        ended
+    }
+
+    async fn attempts(&self) -> Result<Good, Stop> {
         let mut attempt = 1;
         let mut image = None;
-        let mut size = sizing(self.work, self.step);
+        let gone = || failed(FailureKind::Other, format!("there is no layer {}", self.step.layer));
+        let mut size = sizing(self.work, self.step).ok_or_else(gone)?;
         loop {
             let (layer, parents) = (self.step.layer.clone(), self.parents.clone());
             self.tell(Kind::LayerStarted { layer, attempt, parents });
@@ -195,25 +205,15 @@ impl<R: Registry> LayerWork<'_, R> {
         if let Some(parent) = self.missing_parent(layer) {
             return Err(failed(FailureKind::Other, format!("the image of {parent} is not known")));
         }
-        let (snapshot, name) = (Arc::clone(&work.snapshot), layer.name.clone());
-        // Files are copied beside the other layers' work.
-        let staging = tokio::task::spawn_blocking(move || stage(&snapshot, &name));
-        let staged = match self.unless_cancelled(staging).await? {
-            Ok(staged) => staged.map_err(|error| {
-                let hints = error.hint().map(str::to_owned).into_iter().collect();
-                stopped(Failure {
-                    kind: error.kind(),
-                    message: error.to_string(),
-                    hints,
-                    step: None,
-                    oom: None,
-                    log: None,
-                })
-            })?,
-            Err(error) => return Err(failed(FailureKind::Other, format!("its files can't be copied: {error}"))),
-        };
+        let staged = self.unless_cancelled(work.stage.stage(&work.snapshot, &layer.name)).await?.map_err(|error| {
+            let hints = error.hint().map(str::to_owned).into_iter().collect();
+            let (step, oom, log) = (None, None, None);
+            stopped(Failure { kind: error.kind(), message: error.to_string(), hints, step, oom, log })
+        })?;
         let donor = self.donor().await?;
-        let how = (work.settings.cache, work.settings.source_date_epoch);
+        let how = (work.settings.cache.as_ref(), work.settings.source_date_epoch);
+        let remembering = self.cache.remember(work, self.step, &self.tell);
+        let writes_cache = self.unless_cancelled(remembering).await?;
         let compose = |donor: Option<DonorImage>| {
             let places = Places {
                 dockerfile: staged.dockerfile.clone(),
@@ -222,6 +222,7 @@ impl<R: Registry> LayerWork<'_, R> {
                 donor,
             };
             let solve = compose(&work.snapshot, self.step, layer, &self.parents, places, work.secrets, how);
+            let solve = solve.map(|solve| Solve { cache_to: solve.cache_to.filter(|_| writes_cache), ..solve });
             solve.ok_or_else(|| failed(FailureKind::Other, format!("{} can't be built", layer.name)))
         };
         let building = async |cancel: &CancellationToken| {
@@ -248,7 +249,16 @@ impl<R: Registry> LayerWork<'_, R> {
         let tell = self.tell.clone();
         steps.begin_build();
         // Who reads has gone when the run was given up.
-        engine.solve(solve, &mut |progress| drop(tell.send(steps.progress(progress))), cancel).await
+        let mut hear = |progress| {
+            let kind = steps.progress(progress);
+            let used = match &kind {
+                Kind::Output { layer, line, .. } => sccache::said(line).map(|used| (layer.clone(), used)),
+                _ => None,
+            };
+            drop(tell.send(kind));
+            used.into_iter().for_each(|(layer, used)| drop(tell.send(Kind::Sccache { layer, used })));
+        };
+        engine.solve(solve, &mut hear, cancel).await
     }
 
     /// The image that stands in for the Dockerfile's stage `donor`. Why there is none fails nothing.
@@ -406,6 +416,7 @@ impl<R: Registry> LayerWork<'_, R> {
             }
         };
         tokio::select! {
+            biased;
             ended = &mut work => return ended,
             () = late => cancel.cancel(),
         }
@@ -442,12 +453,11 @@ impl<R: Registry> LayerWork<'_, R> {
     }
 }
 
-/// What the build of a step's layer gets.
-fn sizing<R: Registry>(work: &Work<'_, R>, step: &Step) -> Sizing {
+/// What the build of a step's layer gets; none for a layer that is not there, which can't be built either.
+fn sizing<R: Registry>(work: &Work<'_, R>, step: &Step) -> Option<Sizing> {
     let known = work.settings.sizes.get(&step.layer).cloned();
-    let declared = || Some(Sizing::declared(work.snapshot.layer(&step.layer)?, tiers(work)));
-    let nothing = || Sizing { needs: Size { cpu: 1, memory_mb: 1024 }, tier: None, minutes: 30 };
-    known.or_else(declared).unwrap_or_else(nothing)
+    let catalog = &work.snapshot.catalog;
+    known.or_else(|| Some(Sizing::of(catalog.layers.get(&step.layer)?, &catalog.files, None, tiers(work))))
 }
 
 fn tiers<'w, R: Registry>(work: &'w Work<'_, R>) -> &'w [Tier] {
@@ -460,8 +470,7 @@ fn platforms<'w, R: Registry>(work: &'w Work<'_, R>, step: &Step) -> &'w [Platfo
 
 /// The size of the one attempt after memory ran out.
 fn larger<R: Registry>(work: &Work<'_, R>, step: &Step, size: &Sizing) -> Option<Sizing> {
-    let tier = size::larger(tiers(work), platforms(work, step).first(), size.leased())?.clone();
-    Some(Sizing { needs: tier.size, tier: Some(tier), minutes: size.minutes })
+    size.larger(tiers(work), platforms(work, step).first())
 }
 
 /// What a hook of a layer is told.
@@ -487,8 +496,8 @@ pub(super) fn hook_input<R: Registry>(
 }
 
 /// The lease that work at a step asks for.
-pub(super) fn request<R: Registry>(work: &Work<'_, R>, step: &Step) -> Request {
-    request_of(work, step, &sizing(work, step))
+pub(super) fn request<R: Registry>(work: &Work<'_, R>, step: &Step) -> Option<Request> {
+    Some(request_of(work, step, &sizing(work, step)?))
 }
 
 fn request_of<R: Registry>(work: &Work<'_, R>, step: &Step, size: &Sizing) -> Request {

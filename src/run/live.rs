@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::layer::{Good, LayerWork, Stop};
 use super::promotion::{self, Done};
+use super::rollback::Rollback;
 use super::scheduler::{LeftOut, ScheduleError, Scheduler, Task, Verdict};
 use super::teller::Teller;
 use super::{Promote, Work};
@@ -102,7 +103,15 @@ impl<'a, R: Registry> Live<'a, R> {
                 begun.insert(step.layer.clone(), work.clock.now());
                 let parents = self.parents(step);
                 let (tell, cancel) = (tell.clone(), cancel.clone());
-                let layer = LayerWork { work, step, parents: parents.clone(), tell, cancel, scheduler };
+                let layer = LayerWork {
+                    work,
+                    step,
+                    parents: parents.clone(),
+                    tell,
+                    cancel,
+                    scheduler,
+                    cache: Rollback::default(),
+                };
                 running.push(async move { (step, parents, layer.run().await) });
             }
             if running.is_empty() {

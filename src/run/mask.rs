@@ -70,6 +70,11 @@ impl Mask {
             Kind::PromotionSkipped { reason } => self.apply(reason),
             Kind::Leased { endpoint, .. } => self.apply(endpoint),
             Kind::Released { trouble, .. } => self.optional(trouble),
+            Kind::CacheRolledBack { trouble, .. } => self.optional(trouble),
+            Kind::Sccache { used, .. } => {
+                self.apply(&mut used.backend);
+                self.optional(&mut used.off);
+            }
             Kind::Probed { probe, .. } => self.probe(probe),
             Kind::LayerFinished { outcome: Outcome::Failed { failure }, .. } => self.failure(failure),
             Kind::RunStarted { .. }

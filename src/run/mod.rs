@@ -2,7 +2,6 @@
 //! what joins them with engine, registry and proof (`live` for the run, `layer` for one layer of it). Everything that
 //! happens is an event; nothing here knows how it looks.
 
-pub mod cache;
 pub mod compose;
 pub mod delivered;
 pub mod donor;
@@ -12,6 +11,8 @@ mod leased;
 mod live;
 pub mod mask;
 mod promotion;
+mod rollback;
+pub mod sccache;
 pub mod scheduler;
 pub mod secrets;
 pub mod staging;
@@ -22,6 +23,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use crate::cache::Session;
 use crate::event::RunId;
 use crate::host::clock::Clock;
 use crate::model::{Fingerprint, LayerName};
@@ -45,6 +47,8 @@ pub struct Work<'a, R: Registry> {
     pub pool: Option<&'a Pool>,
     /// Where images are.
     pub registry: &'a R,
+    /// Who gives builds their files.
+    pub stage: &'a dyn staging::Stage,
     /// The secrets of its builds.
     pub secrets: &'a secrets::Secrets,
     /// How it is done.
@@ -63,8 +67,8 @@ pub struct Settings<'a> {
     pub promote: Promote,
     /// What is written down of the images that were built.
     pub attest: Attest,
-    /// Where the layer cache is.
-    pub cache: cache::CacheStore,
+    /// Who reads and writes layer caches in the registry; nobody where it is absent.
+    pub cache: Option<Session>,
     /// Seconds since 1970 that times in images are set to.
     pub source_date_epoch: Option<u64>,
     /// Whether builds are given the last good image of their layer as donor; then, of each layer that was built on this

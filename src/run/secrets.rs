@@ -177,6 +177,19 @@ fn declared<'a>(layers: impl Iterator<Item = &'a Layer>) -> BTreeMap<&'a str, De
     all
 }
 
+/// The value of a secret, as [`Secrets::find`] has found it; empty where it is not among these.
+///
+/// # Errors
+/// When it can't be read any more.
+pub(super) fn value(
+    secrets: &Secrets,
+    id: &str,
+    env: impl Fn(&str) -> Option<OsString>,
+) -> Result<Secret, SecretsError> {
+    let found = secrets.sources.get(id).map(|source| read(id, source, env)).transpose()?.flatten();
+    Ok(found.unwrap_or_else(|| Secret::new(String::new())))
+}
+
 /// The value of a secret; nothing where there is none, or it is empty.
 fn read(
     id: &str,

@@ -9,7 +9,10 @@ use std::fs::{self, DirBuilder, File, Permissions};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
 use rustix::fs::{AtFlags, CWD, Timespec, Timestamps};
 use tempfile::TempDir;
 
@@ -34,7 +37,46 @@ pub struct Staged {
     pub context: PathBuf,
     /// The folders of further contexts by name.
     pub contexts: BTreeMap<String, PathBuf>,
-    _folder: TempDir,
+    /// Where copies lie.
+    folder: Option<TempDir>,
+}
+
+impl Staged {
+    /// Files that are where a build can read them already, and stay there.
+    pub fn at(dockerfile: PathBuf, context: PathBuf) -> Self {
+        Self { dockerfile, context, contexts: BTreeMap::new(), folder: None }
+    }
+
+    /// The private folder with the copies, where there are any.
+    pub fn folder(&self) -> Option<&Path> {
+        self.folder.as_ref().map(TempDir::path)
+    }
+}
+
+/// Who gives builds their files.
+pub trait Stage: Send + Sync {
+    /// The files of a layer's build.
+    fn stage<'a>(
+        &'a self,
+        snapshot: &'a Arc<Snapshot>,
+        layer: &'a LayerName,
+    ) -> BoxFuture<'a, Result<Staged, StageError>>;
+}
+
+/// Copies them, beside the other layers' work: see [`stage`].
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Copies;
+
+impl Stage for Copies {
+    fn stage<'a>(
+        &'a self,
+        snapshot: &'a Arc<Snapshot>,
+        layer: &'a LayerName,
+    ) -> BoxFuture<'a, Result<Staged, StageError>> {
+        let (snapshot, name) = (Arc::clone(snapshot), layer.clone());
+        let copying = tokio::task::spawn_blocking(move || stage(&snapshot, &name));
+        copying.map(|copied| copied.unwrap_or_else(|error| Err(StageError::GivenUp(error.to_string())))).boxed()
+    }
 }
 
 /// Why a build can't be sent its files.
@@ -53,6 +95,9 @@ pub enum StageError {
         /// What the system said.
         source: io::Error,
     },
+    /// The copying itself ended early.
+    #[error("its files can't be copied: {0}")]
+    GivenUp(String),
     /// The layer's inputs are not known.
     #[error("{0} has no fingerprint")]
     NoInputs(LayerName),
@@ -64,7 +109,7 @@ impl StageError {
         match self {
             StageError::Moved(_) => FailureKind::Moved,
             StageError::Io { source, .. } if source.kind() == io::ErrorKind::StorageFull => FailureKind::Resources,
-            StageError::Io { .. } | StageError::NoInputs(_) => FailureKind::Other,
+            StageError::Io { .. } | StageError::GivenUp(_) | StageError::NoInputs(_) => FailureKind::Other,
         }
     }
 
@@ -103,7 +148,7 @@ pub fn stage(snapshot: &Snapshot, layer: &LayerName) -> Result<Staged, StageErro
         copy_all(files, &named.folder, &named.files, &to)?;
         contexts.insert(name.clone(), to);
     }
-    Ok(Staged { dockerfile, context, contexts, _folder: folder })
+    Ok(Staged { dockerfile, context, contexts, folder: Some(folder) })
 }
 
 /// Writes the Dockerfile as it was read when it was hashed.

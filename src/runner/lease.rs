@@ -158,12 +158,29 @@ impl Owner {
 
     /// Whether it has ended for certain. Nothing is known of a process of another machine.
     pub fn has_ended(&self) -> bool {
-        let this = Self::this();
-        if self.host != this.host {
-            return false;
-        }
-        self.boot != this.boot || started(self.pid) != self.started
+        self.state() == OwnerState::Ended
     }
+
+    /// Whether it still runs.
+    pub fn state(&self) -> OwnerState {
+        let this = Self::this();
+        match self.host == this.host {
+            false => OwnerState::Elsewhere,
+            true if self.boot == this.boot && started(self.pid) == self.started => OwnerState::Running,
+            true => OwnerState::Ended,
+        }
+    }
+}
+
+/// Whether who has leased still runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OwnerState {
+    /// It runs on this machine.
+    Running,
+    /// It ran on this machine, and has ended.
+    Ended,
+    /// It is on another machine, and nothing is known of it.
+    Elsewhere,
 }
 
 /// When a process was started; 0 where there is none.

@@ -17,7 +17,7 @@ use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
 pub use endpoint::Endpoint;
-pub use lease::{LeaseId, LeaseIdError, Owner, Record};
+pub use lease::{LeaseId, LeaseIdError, Owner, OwnerState, Record};
 pub use ledger::{Folder, Ledger, LedgerError};
 pub use pool::{Lease, LeaseError, Note, Opener, Pool, Source, Swept};
 
@@ -57,6 +57,8 @@ pub struct About {
     pub sized: bool,
     /// Who it is, for people: `buildkitd 0.13 (runc)`. Without a login.
     pub detail: String,
+    /// How many leases it has room for at a time, as far as it knows itself.
+    pub capacity: Option<u64>,
 }
 
 /// What a lease is asked for.
@@ -104,17 +106,24 @@ pub struct ProviderError {
     pub hints: Vec<String>,
     /// Whether it may work later: it is full, slow or not reached. What is missing on this machine is not.
     pub passing: bool,
+    /// Whether it works, and only has no room now. That is no failure.
+    pub full: bool,
 }
 
 impl ProviderError {
     /// Something that may pass.
     pub fn passing(message: impl Into<String>) -> Self {
-        Self { message: message.into(), hints: Vec::new(), passing: true }
+        Self { message: message.into(), hints: Vec::new(), passing: true, full: false }
     }
 
     /// Something that stays as it is until somebody acts.
     pub fn lasting(message: impl Into<String>) -> Self {
-        Self { message: message.into(), hints: Vec::new(), passing: false }
+        Self { message: message.into(), hints: Vec::new(), passing: false, full: false }
+    }
+
+    /// That there is no room now.
+    pub fn full(message: impl Into<String>) -> Self {
+        Self { full: true, ..Self::passing(message) }
     }
 
     /// With what to do about it.

@@ -23,8 +23,8 @@ use crate::model::RunnerSource;
 const FIRST_REST: Duration = Duration::from_secs(1);
 /// The longest that a source is left alone.
 const LONGEST_REST: Duration = Duration::from_secs(60);
-/// How often a source may fail in a row before a lease is refused, where no other source can give it.
-const FAILURES: u32 = 4;
+/// How often a source may fail in a row before a lease is refused, where no other source can give it; half a minute.
+const FAILURES: u32 = 6;
 /// How long a runner has to say what it knows of a failed build.
 const EVIDENCE: Duration = Duration::from_secs(20);
 /// How often a release is tried.
@@ -153,6 +153,7 @@ impl Pool {
         cancel: &CancellationToken,
     ) -> Result<Lease, LeaseError> {
         let capable = self.capable(request)?;
+        let mut told = None;
         loop {
             if cancel.is_cancelled() {
                 return Err(LeaseError::Cancelled);
@@ -165,13 +166,19 @@ impl Pool {
                     Err(Refused::Ledger(error)) => return Err(error.into()),
                     Err(Refused::Provider(_)) if cancel.is_cancelled() => return Err(LeaseError::Cancelled),
                     Err(Refused::Provider(error)) => {
-                        tell(Note(format!("no runner of {}: {error}", self.name(index))));
+                        let note = Note(format!("no runner of {}: {error}", self.name(index)));
+                        // While there is no room, it is asked again and again.
+                        if !error.full || told.as_ref() != Some(&note) {
+                            tell(note.clone());
+                        }
+                        told = Some(note);
                     }
                 }
                 continue;
             }
             let wait = self.next_try(&capable).unwrap_or(LONGEST_REST);
             tokio::select! {
+                biased;
                 () = freed => {}
                 () = sleep(wait) => {}
                 () = cancel.cancelled() => return Err(LeaseError::Cancelled),
@@ -274,13 +281,15 @@ impl Pool {
         let mut broken = Vec::new();
         for index in capable {
             let health = state.sources.entry(*index).or_default();
-            let lasting = health.last.as_ref().is_some_and(|error| !error.passing);
-            if let Some(error) = health.last.as_ref().filter(|_| lasting || health.failures >= FAILURES) {
+            let rests = health.rests_until.is_some_and(|until| until > now);
+            let is_broken = |error: &&ProviderError| !error.passing || (rests && health.failures >= FAILURES);
+            if let Some(error) = health.last.as_ref().filter(is_broken) {
                 broken.push((self.name(*index).to_owned(), error.clone()));
                 continue;
             }
-            let has_room = self.sources[*index].row.capacity.is_none_or(|capacity| health.held < capacity);
-            if has_room && health.rests_until.is_none_or(|until| until <= now) {
+            let Source { row, provider } = &self.sources[*index];
+            let has_room = [row.capacity, provider.about().capacity].iter().flatten().all(|room| health.held < *room);
+            if has_room && !rests {
                 health.held += 1;
                 return Ok(Some(*index));
             }
@@ -335,8 +344,10 @@ impl Pool {
                 Ok(Lease { record, endpoint, engine, source: index })
             }
             Err(error) => {
-                if !cancel.is_cancelled() {
-                    self.failed(index, error.clone());
+                match error.full {
+                    _ if cancel.is_cancelled() => {}
+                    true => self.rest(index, FIRST_REST),
+                    false => self.failed(index, error.clone()),
                 }
                 // A runner may have been made although there was no answer. What fails now, the next sweep does.
                 let _ = self.release_record(index, &record).await;
@@ -347,14 +358,18 @@ impl Pool {
 
     /// A source is left alone for a while.
     fn failed(&self, index: usize, error: ProviderError) {
-        let now = self.clock.now();
         let mut state = self.state();
         let health = state.sources.entry(index).or_default();
         health.failures += 1;
         let rest = FIRST_REST.saturating_mul(1 << (health.failures - 1).min(10)).min(LONGEST_REST);
-        let rest = SignedDuration::try_from(rest).unwrap_or(SignedDuration::ZERO);
-        health.rests_until = now.checked_add(rest).ok();
         health.last = Some(error);
+        drop(state);
+        self.rest(index, rest);
+    }
+
+    fn rest(&self, index: usize, rest: Duration) {
+        let rest = SignedDuration::try_from(rest).unwrap_or(SignedDuration::ZERO);
+        self.state().sources.entry(index).or_default().rests_until = self.clock.now().checked_add(rest).ok();
     }
 
     async fn release_record(&self, index: usize, record: &Record) -> Result<(), ProviderError> {

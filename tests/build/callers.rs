@@ -44,7 +44,10 @@ fn a_subscriber_hears_of_a_build_in_order() {
         return eprintln!("a_subscriber_hears_of_a_build_in_order is skipped: LAMINA_LAB_NATS names no server");
     };
     in_own_workspace(&shop);
-    shop.layer("good", "", "RUN true", "").layer("bad", "good", "RUN false", "").layer("below", "bad", "RUN true", "").lock();
+    shop.layer("good", "", "RUN true", "")
+        .layer("bad", "good", "RUN false", "")
+        .layer("below", "bad", "RUN true", "")
+        .lock();
     let mut next = listen(&url, &shop.unique);
     let (code, report) = shop.build(&["--all", "--events-url", &url]);
     assert_eq!(code, Some(7), "{report:#}");
@@ -169,9 +172,8 @@ fn a_hook_keeps_tags_where_they_are() {
 fn a_hook_has_its_time_and_its_answer() {
     let Some(shop) = Shop::new("a_hook_has_its_time_and_its_answer") else { return };
     let word = format!("6{}.25", std::process::id());
-    let hook = |script: &str| {
-        format!("hooks.pre_build = [{{ command = [\"sh\", \"-c\", \"{script}\"], timeout_s = 1 }}],")
-    };
+    let hook =
+        |script: &str| format!("hooks.pre_build = [{{ command = [\"sh\", \"-c\", \"{script}\"], timeout_s = 1 }}],");
     shop.layer("late", "", "RUN true", &hook(&format!("trap '' INT TERM; sleep {word} & wait; true")))
         .layer("no", "", "RUN true", &hook("echo '{ \\\"ok\\\": false, \\\"message\\\": \\\"not today\\\" }'"))
         .layer("chat", "", "RUN true", &hook("echo done"))
@@ -179,11 +181,9 @@ fn a_hook_has_its_time_and_its_answer() {
         .lock();
     let (code, report) = shop.build(&["--all", "--keep-going"]);
     assert_eq!(code, Some(7), "{report:#}");
-    for (name, why) in [
-        ("late", "it was not done after 1 s"),
-        ("no", "not today"),
-        ("chat", "its answer on stdout can't be read"),
-    ] {
+    for (name, why) in
+        [("late", "it was not done after 1 s"), ("no", "not today"), ("chat", "its answer on stdout can't be read")]
+    {
         let failure = &layer(&report, name)["failure"];
         assert_eq!(failure["kind"], "hook", "{failure:#}");
         assert!(failure["message"].as_str().unwrap().contains(why), "{failure:#}");

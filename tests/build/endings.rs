@@ -44,7 +44,8 @@ fn a_second_signal_waits_for_nothing() {
     let word = format!("3{}.25", std::process::id());
     let Some(shop) = Shop::new("a_second_signal_waits_for_nothing") else { return };
     // A hook that does not mind being asked.
-    let hook = format!("hooks = {{ pre_build = [{{ command = [\"sh\", \"-c\", \"trap '' INT; sleep {word}; true\"] }}] }},");
+    let hook =
+        format!("hooks = {{ pre_build = [{{ command = [\"sh\", \"-c\", \"trap '' INT; sleep {word}; true\"] }}] }},");
     shop.layer("slow", "", "RUN true", &hook).lock();
     let running = start(&shop, &word);
     running.signal(Signal::INT);

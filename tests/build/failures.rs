@@ -91,7 +91,12 @@ fn hooks_run_beside_a_build() {
          }},"
     );
     shop.layer("good", "", "RUN true", &good)
-        .layer("bad", "", "RUN true", "hooks = { pre_build = [{ command = [\"sh\", \"-c\", \"echo why >&2; exit 4\"] }] },")
+        .layer(
+            "bad",
+            "",
+            "RUN true",
+            "hooks = { pre_build = [{ command = [\"sh\", \"-c\", \"echo why >&2; exit 4\"] }] },",
+        )
         .lock();
     let (code, report) = shop.build(&["good"]);
     assert_eq!(code, Some(0), "{report:#}");
@@ -119,7 +124,13 @@ fn hooks_run_beside_a_build() {
 #[test]
 fn a_file_that_changes_while_lamina_runs_is_not_built() {
     let Some(shop) = Shop::new("a_file_that_changes_while_lamina_runs_is_not_built") else { return };
-    shop.layer("it", "", "RUN true", "hooks = { pre_build = [{ command = [\"sh\", \"-c\", \"echo more >> stamp\"] }] },").lock();
+    shop.layer(
+        "it",
+        "",
+        "RUN true",
+        "hooks = { pre_build = [{ command = [\"sh\", \"-c\", \"echo more >> stamp\"] }] },",
+    )
+    .lock();
     let (code, report) = shop.build(&["it"]);
     assert_eq!((code, layer(&report, "it")["failure"]["kind"].as_str()), (Some(7), Some("moved")), "{report:#}");
     assert_eq!(shop.tags("it"), Vec::<String>::new());

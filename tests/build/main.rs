@@ -5,14 +5,17 @@
 //! are skipped, and say so. Each test has a namespace of its own in the registry.
 
 mod attest;
+mod caches;
 mod callers;
 mod donor;
 mod endings;
 mod engines;
 mod failures;
+mod farm;
 mod pair;
 mod proxy;
 mod registries;
+mod runners;
 mod secrets;
 mod shop;
 mod story;

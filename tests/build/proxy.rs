@@ -13,6 +13,8 @@ pub enum Do {
     Pass,
     /// It is answered with status 500.
     Fail,
+    /// It is answered with status 405.
+    Refuse,
     /// It is never answered.
     Stall,
     /// The registry answers, but the digest in the answer's head is another one.
@@ -78,10 +80,12 @@ fn serve(
     seen.lock().unwrap().push(format!("{method} {path}"));
     let what = decide(method, path);
     match what {
-        Do::Fail => {
+        Do::Fail | Do::Refuse => {
             let _ = drain(&mut from_client, &head);
             let mut client = client;
-            client.write_all(b"HTTP/1.1 500 Said\r\nConnection: close\r\nContent-Length: 0\r\n\r\n").ok()?;
+            let status = if what == Do::Fail { 500 } else { 405 };
+            let answer = format!("HTTP/1.1 {status} Said\r\nConnection: close\r\nContent-Length: 0\r\n\r\n");
+            client.write_all(answer.as_bytes()).ok()?;
             return client.shutdown(Shutdown::Write).ok();
         }
         Do::Stall => {

@@ -137,9 +137,7 @@ fn secrets_that_were_delivered_are_compared_with_those_that_are_declared() {
     let (good, open, empty) = (file("good", SECRET, 0o600), file("open", SECRET, 0o644), file("empty", "", 0o600));
     let large = file("large", &"x".repeat(600 * 1024), 0o600);
     let folder = shop.outside().to_str().unwrap().to_owned();
-    let context = |workspace: &str, token: Value| {
-        json!({ "version": 1, "workspace": workspace, "secrets": { "token": token, "stray": { "env": "PATH" } } })
-    };
+    let context = |workspace: &str, token: Value| json!({ "version": 1, "workspace": workspace, "secrets": { "token": token, "stray": { "env": "PATH" } } });
     let env = [("TOKEN", SECRET), ("EMPTY", "")];
     let name = "workshop";
     for (token, state, code) in [
@@ -315,7 +313,8 @@ fn a_creds_file_and_an_nkey_log_in() {
 
 #[test]
 fn a_server_with_tls_is_spoken_to_in_tls_alone() {
-    let rcgen::CertifiedKey { cert, signing_key } = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
+    let rcgen::CertifiedKey { cert, signing_key } =
+        rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
     let (cert, key) = (cert.pem(), signing_key.serialize_pem());
     let lines = "tls { cert_file: \"FOLDER/cert.pem\", key_file: \"FOLDER/key.pem\" }";
     let files = [("cert.pem", cert.as_str()), ("key.pem", &key)];

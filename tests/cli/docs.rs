@@ -8,7 +8,7 @@ use lamina::diag::Code;
 
 use crate::workshop::{RUST, Workshop};
 
-const COMMANDS: [&str; 29] = [
+const COMMANDS: [&str; 30] = [
     "cascade",
     "why",
     "plan",
@@ -26,6 +26,7 @@ const COMMANDS: [&str; 29] = [
     "new",
     "report",
     "replay",
+    "runners",
     "list",
     "show",
     "directives",

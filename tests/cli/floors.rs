@@ -23,6 +23,7 @@ const ROOMS: &[(&str, u8, &[&str])] = &[
     ("registry", 1, &["model", "host"]),
     ("event", 1, &["model"]),
     ("unit", 1, &["model"]),
+    ("cache", 2, &["model", "registry"]),
     ("crates", 2, &["model", "unit"]),
     ("cargo", 3, &["model", "diag", "host", "unit"]),
     ("lock", 2, &["model", "diag", "registry"]),
@@ -58,6 +59,8 @@ const ROOMS: &[(&str, u8, &[&str])] = &[
         ],
     ),
     ("cooked", 4, &["model", "registry", "tree", "unit", "snapshot"]),
+    ("runner", 3, &["model", "host", "registry", "event", "engine"]),
+    ("size", 4, &["model", "tree", "catalog", "fingerprint"]),
     (
         "plan",
         5,
@@ -114,6 +117,7 @@ const ROOMS: &[(&str, u8, &[&str])] = &[
         "run",
         7,
         &[
+            "cache",
             "model",
             "diag",
             "host",
@@ -143,6 +147,7 @@ const ROOMS: &[(&str, u8, &[&str])] = &[
         &[
             "notify",
             "size",
+            "cache",
             "warm",
             "model",
             "diag",
@@ -180,6 +185,7 @@ const ROOMS: &[(&str, u8, &[&str])] = &[
             "runner",
             "size",
             "notify",
+            "cache",
             "warm",
             "model",
             "diag",
@@ -208,6 +214,8 @@ const ROOMS: &[(&str, u8, &[&str])] = &[
             "cargo",
             "cooked",
             "suggest",
+            "runner",
+            "size",
         ],
     ),
 ];
@@ -330,8 +338,8 @@ fn libraries_stay_in_their_rooms() {
         ("petgraph", &["graph"]),
         ("parse_dockerfile", &["dockerfile"]),
         ("clap", &["commands"]),
-        ("reqwest", &["registry"]),
-        ("rustls", &["registry"]),
+        ("reqwest", &["registry", "runner"]),
+        ("rustls", &["registry", "runner"]),
         ("indicatif", &["report"]),
         // What waits for others: registries, programs, builds.
         ("tokio", &["host", "registry", "engine", "notify", "runner", "publish", "warm", "run", "commands"]),

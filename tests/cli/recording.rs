@@ -186,6 +186,12 @@ pub fn complete() -> Recording {
             digest: Some(image(2)),
             why_none: None,
         })
+        .add(Kind::CacheRolledBack {
+            layer: layer(),
+            reference: "localhost:5000/workshop/cache/ci/workshop/rust:latest".parse().unwrap(),
+            digest: Some(image(2)),
+            trouble: Some("nobody knows".to_owned()),
+        })
         .add(Kind::Promoted {
             layer: layer(),
             tag: "localhost:5000/workshop/rust:latest".parse().unwrap(),

@@ -105,7 +105,7 @@ fn a_list_without_end_is_given_up() {
     let server = Server::start(|_, number| {
         page(&["same"]).header("Link", &format!("</v2/a/b/tags/list?page={number}>; rel=next"))
     });
-    assert_eq!(listed(&server).unwrap_err(), "10 pages of its list of tags brought no new tag");
+    assert_eq!(listed(&server).unwrap_err(), "10 pages of its list of tags brought nothing new");
 
     let server = Server::start(|_, number| {
         let tags: Vec<String> = (0..250_000).map(|tag| format!("{number}-{tag}")).collect();

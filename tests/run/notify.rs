@@ -51,7 +51,8 @@ fn kinds() -> Vec<Kind> {
         reason: "up to date".to_owned(),
     };
     let started = |name: &str, attempt| Kind::LayerStarted { layer: layer(name), attempt, parents: Default::default() };
-    let built = Built { digest: digest.parse().unwrap(), origin: Origin::Built, size: None, steps_run: 1, steps_cached: 0 };
+    let built =
+        Built { digest: digest.parse().unwrap(), origin: Origin::Built, size: None, steps_run: 1, steps_cached: 0 };
     let oom = Oom { verdict: OomVerdict::Certain, evidence: "the kernel says so".to_owned() };
     let failure = Failure {
         kind: FailureKind::Step,

@@ -113,6 +113,14 @@ impl<'a> Diagnoser<'a> {
         self.tidy(findings)
     }
 
+    /// Whether what is no data is a provider of runners with its settings.
+    pub fn is_provider(&self, error: &PointedExportErrorData) -> bool {
+        let is_in_table =
+            matches!(error.path.0.first(), Some(NickelPointerElem::Field(name)) if name.label() == "runners");
+        let is_variant = |value: &NickelValue| value.type_of() == Some("EnumVariant");
+        is_in_table && matches!(&error.error, ExportErrorKind::NonSerializable(value) if is_variant(value))
+    }
+
     /// A value that is no data.
     pub fn unexportable(&self, error: PointedExportErrorData) -> Diagnostic {
         let path = error.path.0.iter().fold(String::new(), |path, elem| match elem {
@@ -422,6 +430,7 @@ fn contract_of(kind: Kind) -> &'static str {
         Kind::Adr => "Adr",
         Kind::Workflow => "Workflow",
         Kind::Directives => "Directives",
+        Kind::BuildSpec => "BuildSpec",
     }
 }
 

@@ -22,6 +22,7 @@ use crate::history::History;
 use crate::lock::{self, Lock};
 use crate::model::{Class, LayerName, RelPath};
 use crate::report::json::SHAPES;
+use crate::runner::{Folder, Ledger, Record};
 use crate::tree::{self, EntryKind, MAX_TEXT, Tree, WorkTree};
 
 /// Where the candidates of a value come from.
@@ -45,6 +46,8 @@ enum Source {
     Answers,
     /// Recorded runs.
     Runs,
+    /// Leases that are written down.
+    Leases,
     Files,
     Folders,
 }
@@ -65,6 +68,7 @@ const SOURCES: &[(&str, Source)] = &[
     ("COMMAND", Source::Pages),
     ("ANSWER", Source::Answers),
     ("RUN", Source::Runs),
+    ("LEASE", Source::Leases),
     ("FILE", Source::Files),
     ("DIR", Source::Folders),
 ];
@@ -178,6 +182,13 @@ impl Line {
         history().and_then(|history| history.runs().ok()).unwrap_or_default()
     }
 
+    /// The leases that are written down, with their layers.
+    fn leases(&self) -> Vec<(String, String)> {
+        let leases = state_folder().and_then(|state| Folder::new(state.join("leases")).all().ok());
+        let named = |record: Record| (record.lease.to_string(), format!("{} for {}", record.source, record.layer));
+        leases.map(|(records, _)| records.into_iter().take(MOST).map(named).collect()).unwrap_or_default()
+    }
+
     /// The candidates for a word that begins with `current`.
     fn candidates(&self, source: Source, current: &OsStr) -> Vec<CompletionCandidate> {
         let candidate =
@@ -209,6 +220,7 @@ impl Line {
             Source::Answers => SHAPES.iter().map(|shape| plain(shape.name, &shape.summary())).collect(),
             Source::Runs if current.as_encoded_bytes().contains(&b'/') => PathCompleter::any().complete(current),
             Source::Runs => self.runs().into_iter().map(|run| candidate(run.to_string(), None)).collect(),
+            Source::Leases => self.leases().into_iter().map(|(name, what)| plain(&name, &what)).collect(),
             Source::Files | Source::Folders => Vec::new(),
         };
         found.retain(|candidate| candidate.get_value().as_encoded_bytes().starts_with(current.as_encoded_bytes()));
@@ -250,8 +262,28 @@ mod tests {
 
     /// Values that nobody completes: numbers, an address, a digest, places of secrets, crates.
     const FREE: &[&str] = &[
-        "N", "MIB", "SECONDS", "URL", "SHA256", "FACTOR", "SECRET", "SSH", "SAVING", "NAME", "NEW", "CRATE", "PROFILE",
-        "FEATURES", "TRIPLE", "PACKAGE", "SIZE",
+        "N",
+        "MIB",
+        "SECONDS",
+        "URL",
+        "SHA256",
+        "FACTOR",
+        "SECRET",
+        "SSH",
+        "SAVING",
+        "NAME",
+        "NEW",
+        "CRATE",
+        "PROFILE",
+        "FEATURES",
+        "TRIPLE",
+        "PACKAGE",
+        "ACTOR",
+        "WORKSPACE",
+        "NAMESPACE",
+        "DAYS",
+        "HOURS",
+        "SIZE",
     ];
 
     fn check(command: &clap::Command) {

@@ -7,12 +7,14 @@ mod push;
 use std::path::{Path, PathBuf};
 
 use super::Format;
+use super::caching::{self, ActorArgs};
 use super::cargo_args::CargoArgs;
 use super::context::Context;
 use super::engine::EngineArgs;
 use super::error::CommandError;
 use super::exit::Exit;
 use super::images::RegistryArgs;
+use crate::cache::{Access, Namespace, Session, Slot, decide};
 use crate::cargo::{BuildOptions, Project, ProjectError};
 use crate::model::LayerName;
 use crate::snapshot::Snapshot;
@@ -53,6 +55,8 @@ pub struct Args {
     /// How the answer looks
     #[arg(long, value_enum, default_value_t)]
     format: Format,
+    #[command(flatten)]
+    who: ActorArgs,
     #[command(flatten)]
     engine: EngineArgs,
     #[command(flatten)]
@@ -136,6 +140,24 @@ fn own(snapshot: &Snapshot) -> Result<String, CommandError> {
     let config = snapshot.catalog.config.as_ref();
     let config = config.ok_or_else(|| CommandError::new(Exit::Invalid, "the catalog names no registry"))?;
     Ok(format!("{}/{}", config.registry, config.namespace))
+}
+
+/// Where an actor publishes the units of its projects, and before which it looks for them: with its caches, where it has
+/// some of its own; with the layers' elsewhere.
+fn of_actor(own: &str, session: &Session) -> String {
+    match session.writes() {
+        Namespace::Ci(_) => own.to_owned(),
+        dev @ Namespace::Dev(..) => format!("{own}/cache/{dev}"),
+    }
+}
+
+/// Refuses to publish units where an actor may not write: they are a cache as any other.
+fn may_publish(session: &Session, namespace: Namespace, name: &str) -> Result<(), CommandError> {
+    // What is no layer, nobody is granted.
+    let layer = name.replace('_', "-").to_lowercase().parse().or_else(|_| "project".parse());
+    let layer = layer.map_err(|error: crate::model::NameError| CommandError::new(Exit::Usage, error.to_string()))?;
+    let slot = Slot { namespace, layer };
+    decide(&session.actor, Access::Write, &slot, &session.grants).map_err(|error| caching::refused(&error))
 }
 
 /// The layers that compile crates ahead.

@@ -9,7 +9,8 @@ use super::super::context::{Context, cache_folder, find_layer};
 use super::super::error::CommandError;
 use super::super::exit::Exit;
 use super::super::images;
-use super::{Args, own, unnamed};
+use super::{Args, may_publish, own, unnamed};
+use crate::cache::Namespace;
 use crate::cooked::{self, Missing, Store};
 use crate::model::{ImageRef, LayerName};
 use crate::report::json;
@@ -22,6 +23,10 @@ pub fn run(context: &Context<'_>, args: &Args) -> Result<Exit, CommandError> {
     let layers = args.publish.iter().map(|typed| Ok(find_layer(&snapshot, typed)?.0));
     let layers = layers.collect::<Result<BTreeSet<&LayerName>, CommandError>>()?;
     let own = own(&snapshot)?;
+    let session = args.who.session(&snapshot)?;
+    for layer in &layers {
+        may_publish(&session, Namespace::Ci(session.workspace.clone()), layer.as_str())?;
+    }
     let mut published = Vec::new();
     for layer in layers {
         published.push((layer, one(context, args, &snapshot, &own, layer)?));

@@ -9,7 +9,7 @@ use super::super::context::{Context, Registries, cache_folder};
 use super::super::error::CommandError;
 use super::super::exit::Exit;
 use super::super::images;
-use super::{Args, cooked, failed, name, open, own, target_dir, unnamed};
+use super::{Args, cooked, failed, name, of_actor, open, own, target_dir, unnamed};
 use crate::cargo::Project;
 use crate::cooked::{self as layers, Missing, Store};
 use crate::model::ImageRef;
@@ -30,7 +30,14 @@ pub fn run(context: &Context<'_>, args: &Args) -> Result<Exit, CommandError> {
     let wanted = Wanted { graph: &graph, keys: &keys };
     let environment = project.environment(options.target.as_deref(), []).map_err(|error| failed(args, error))?;
     let own = own(&snapshot)?;
-    let itself = of_project(&own, &name(args, &project), &environment, &options.arguments()).map_err(unnamed)?;
+    let session = args.who.session(&snapshot)?;
+    let name = name(args, &project);
+    let mine = of_actor(&own, &session);
+    // What the actor has published, then what CI has.
+    let mut itself = Vec::new();
+    for from in [Some(&mine).filter(|mine| **mine != own), Some(&own)].into_iter().flatten() {
+        itself.push(of_project(from, &name, &environment, &options.arguments()).map_err(unnamed)?);
+    }
     let mut store = cache_folder().map_or_else(Store::in_memory, |folder| Store::open(&folder));
     let (warmed, sources, offers, errors) = context.ask(&args.registry, &snapshot, async |registry| {
         let (mut found, mut sources, mut errors) = (Vec::new(), Vec::new(), Vec::new());
@@ -75,7 +82,7 @@ struct Asked<'a> {
     snapshot: &'a Snapshot,
     own: &'a str,
     /// The project's own units.
-    itself: &'a ImageRef,
+    itself: &'a [ImageRef],
 }
 
 impl Asked<'_> {
@@ -111,7 +118,7 @@ impl Asked<'_> {
             let keys = manifest.cooks.iter().flat_map(|cook| cook.graph.keys());
             reads.push((layer.as_str(), at, Some(manifest.clone()), keys.into_iter().any(|key| needed.contains(&key))));
         }
-        reads.push(("the project", itself.clone(), None, true));
+        reads.extend(itself.iter().map(|itself| ("the project", itself.clone(), None, true)));
         let answers = futures_util::future::join_all(reads.into_iter().map(async |(name, at, manifest, is_needed)| {
             let answer = if is_needed { read(registry, &at, manifest.clone()).await } else { Ok(None) };
             (name.to_owned(), at, manifest, is_needed, answer)

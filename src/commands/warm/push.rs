@@ -8,7 +8,7 @@ use super::super::context::Context;
 use super::super::error::CommandError;
 use super::super::exit::Exit;
 use super::super::images;
-use super::{Args, failed, name, open, own, target_dir, unnamed};
+use super::{Args, failed, may_publish, name, of_actor, open, own, target_dir, unnamed};
 use crate::cargo::{self, Project};
 use crate::host::clock;
 use crate::report::json;
@@ -24,7 +24,10 @@ pub fn run(context: &Context<'_>, args: &Args) -> Result<Exit, CommandError> {
     let name = name(args, &project);
     let mut graph = project.unit_graph(&options).map_err(|error| failed(args, error))?;
     let environment = project.environment(options.target.as_deref(), []).map_err(|error| failed(args, error))?;
-    let at = of_project(&own(&snapshot)?, &name, &environment, &options.arguments()).map_err(unnamed)?;
+    let session = args.who.session(&snapshot)?;
+    may_publish(&session, session.writes(), &name)?;
+    let own = of_actor(&own(&snapshot)?, &session);
+    let at = of_project(&own, &name, &environment, &options.arguments()).map_err(unnamed)?;
     // Of an empty folder, cargo says how it would call each unit's.
     let empty = tempfile::Builder::new().prefix("lamina-warm-").tempdir();
     let empty = empty.map_err(|error| CommandError::failure("a temporary folder can't be made", error))?;

@@ -5,7 +5,9 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::Answer;
-use crate::event::{self, Action, FailureKind, NotRun, Origin, RunOutcome, SkippedLayer, StepFailure};
+use crate::event::{
+    self, Action, FailureKind, NotRun, OomVerdict, Origin, RunOutcome, SccacheUse, SkippedLayer, StepFailure,
+};
 use crate::report::run::{self, LayerSummary, State, Summary};
 
 /// The answer of `lamina build`.
@@ -123,18 +125,48 @@ struct Layer<'a> {
     attempts: u32,
     /// Why it was tried again, attempt by attempt.
     retries: &'a [String],
+    /// The attempts for which memory ran out, in order. The next one after the first of them had a larger runner.
+    oom: Vec<Oom<'a>>,
     /// How many instructions of its Dockerfile were run.
     steps_run: u32,
     /// How many instructions of its Dockerfile were in a cache.
     steps_cached: u32,
     /// The earlier image that its build could take compiled crates from; null where its Dockerfile takes none.
     donor: Option<Donor<'a>>,
+    /// What sccache did in the last attempt, all steps together; null where no step has said it.
+    sccache: Option<Sccache<'a>>,
     /// What came out of its probes.
     probes: Vec<Probe<'a>>,
     /// Why it was not begun.
     not_started: Option<NotStarted<'a>>,
     /// Why it failed.
     failure: Option<Failure<'a>>,
+}
+
+/// What sccache did.
+#[derive(Debug, Serialize, JsonSchema)]
+struct Sccache<'a> {
+    /// Where it keeps compiled crates: `s3`, `redis`, `webdav`, `local`, `other`.
+    backend: &'a str,
+    /// How many it had.
+    hits: u64,
+    /// How many it had not, and compiled.
+    misses: u64,
+    /// How often its storage failed it.
+    errors: u64,
+    /// Why the rest was compiled without it; null where it was not.
+    off: Option<&'a str>,
+}
+
+/// An attempt for which memory ran out.
+#[derive(Debug, Serialize, JsonSchema)]
+struct Oom<'a> {
+    /// Which one, from 1.
+    attempt: u32,
+    /// How sure that is.
+    verdict: OomVerdict,
+    /// What says so, as text.
+    evidence: &'a str,
 }
 
 /// An earlier image of the layer as donor of its build.
@@ -284,6 +316,19 @@ struct Run<'a> {
     totals: Totals,
 }
 
+impl<'a> Sccache<'a> {
+    fn new(used: &'a SccacheUse) -> Self {
+        let SccacheUse { backend, hits, misses, errors, off } = used;
+        Self { backend, hits: *hits, misses: *misses, errors: *errors, off: off.as_deref() }
+    }
+}
+
+impl<'a> Oom<'a> {
+    fn new((attempt, oom): &'a (u32, event::Oom)) -> Self {
+        Self { attempt: *attempt, verdict: oom.verdict, evidence: &oom.evidence }
+    }
+}
+
 impl<'a> Donor<'a> {
     fn new(donor: &'a run::Donor) -> Self {
         Self {
@@ -431,9 +476,11 @@ impl<'a> Layer<'a> {
             expected_ms: planned.expected_ms,
             attempts: summary.attempts,
             retries: &summary.retries,
+            oom: summary.oom.iter().map(Oom::new).collect(),
             steps_run: summary.steps_run,
             steps_cached: summary.steps_cached,
             donor: summary.donor.as_ref().map(Donor::new),
+            sccache: summary.sccache.as_ref().map(Sccache::new),
             probes: summary.probes.iter().map(Probe::new).collect(),
             not_started,
             failure,
@@ -457,9 +504,11 @@ impl<'a> Layer<'a> {
             expected_ms: None,
             attempts: 0,
             retries: &[],
+            oom: Vec::new(),
             steps_run: 0,
             steps_cached: 0,
             donor: None,
+            sccache: None,
             probes: Vec::new(),
             not_started: None,
             failure: None,

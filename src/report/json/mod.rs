@@ -6,6 +6,7 @@
 
 pub mod align;
 pub mod build;
+pub mod cache;
 pub mod cascade;
 mod change;
 pub mod confirm;
@@ -20,7 +21,9 @@ pub mod layers;
 pub mod new;
 pub mod pins;
 pub mod plan;
+pub mod runners;
 pub mod schema;
+pub mod size;
 pub mod status;
 pub mod suggest;
 pub mod units;

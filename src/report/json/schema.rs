@@ -8,6 +8,7 @@ use serde_json::{Map, Value, json};
 
 use super::align::Align;
 use super::build::{Build, Report, ReportList};
+use super::cache::{CacheExplain, CacheList, CachePrune};
 use super::cascade::Cascade;
 use super::confirm::Confirm;
 use super::crates::{CratesAlign, CratesCone, CratesDiff, CratesOutdated, CratesSnapshot};
@@ -21,6 +22,8 @@ use super::layers::{List, Show};
 use super::new::Written;
 use super::pins::{Lock, Outdated};
 use super::plan::Plan;
+use super::runners::{Runners, RunnersPrune};
+use super::size::Sizes;
 use super::status::Status;
 use super::suggest::Suggest;
 use super::units::Units;
@@ -40,6 +43,9 @@ pub static SHAPES: &[Shape] = &[
     Shape::of::<Adrs<'_>>(),
     Shape::of::<Axioms<'_>>(),
     Shape::of::<Build<'_>>(),
+    Shape::of::<CacheExplain>(),
+    Shape::of::<CacheList>(),
+    Shape::of::<CachePrune>(),
     Shape::of::<Cascade<'_>>(),
     Shape::foreign::<Matrices>("cascade-github-matrix"),
     Shape::of::<CratesAlign<'_>>(),
@@ -61,9 +67,12 @@ pub static SHAPES: &[Shape] = &[
     Shape::of::<Plan<'_>>(),
     Shape::of::<Report<'_>>(),
     Shape::of::<ReportList<'_>>(),
+    Shape::of::<Runners<'_>>(),
+    Shape::of::<RunnersPrune<'_>>(),
     Shape::of::<Schemas>(),
     Shape::foreign::<SecretContext>("secret-context"),
     Shape::of::<Show<'_>>(),
+    Shape::of::<Sizes<'_>>(),
     Shape::of::<Units<'_>>(),
     Shape::of::<Status<'_>>(),
     Shape::of::<Suggest<'_>>(),

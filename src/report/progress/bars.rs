@@ -101,6 +101,7 @@ impl Reader for Bars {
             Kind::RunStarted { .. }
                 | Kind::Warning { .. }
                 | Kind::Retrying { .. }
+                | Kind::CacheRolledBack { .. }
                 | Kind::Probed { .. }
                 | Kind::LayerFinished { .. }
                 | Kind::CancelRequested { .. }

@@ -7,8 +7,7 @@ use std::time::Duration;
 use super::shown;
 use crate::event::{CancelReason, Event, Kind, Oom, OomVerdict, Origin, Outcome, Reader, RunOutcome, StepStatus};
 use crate::model::LayerName;
-use crate::report::run::donor;
-use crate::report::run::is_instruction;
+use crate::report::run::{donor, is_instruction, rolled_back, sccache};
 use crate::report::{count, duration};
 
 /// Writes plain lines.
@@ -135,6 +134,10 @@ impl Lines {
             Kind::Transfer { .. } | Kind::Proved { .. } | Kind::LayerBuilt { .. } => None,
             Kind::Output { line, .. } => verbose.then(|| format!("| {}", shown(line)).trim_end().to_owned()),
             Kind::Warning { message, .. } => Some(format!("warning: {}", shown(message))),
+            Kind::Sccache { used, .. } => Some(sccache(used)),
+            Kind::CacheRolledBack { reference, digest, trouble, .. } => {
+                Some(rolled_back(reference, digest.as_ref(), trouble.as_deref()))
+            }
             Kind::Retrying { attempt, reason, oom: Some(oom), .. } => {
                 let oom = shown(&oom_text(oom));
                 Some(format!("attempt {attempt} failed, the next one is on a larger runner: {}; {oom}", shown(reason)))
@@ -194,7 +197,10 @@ fn finished(outcome: &Outcome, took: Duration) -> Option<String> {
             Origin::Found => format!("found in the registry: somebody else built it, {took}"),
             Origin::Present => format!("proven in {took}"),
         }),
-        Outcome::Failed { failure } => Some(format!("failed after {took}: {}", shown(&failure.message))),
+        Outcome::Failed { failure } => {
+            let oom = failure.oom.as_ref().map(|oom| format!("; {}", shown(&oom_text(oom)))).unwrap_or_default();
+            Some(format!("failed after {took}: {}{oom}", shown(&failure.message)))
+        }
         Outcome::Cancelled => Some(format!("cancelled after {took}")),
         Outcome::NotRun { why } => Some(format!("not started: {}", crate::report::run::not_run(why))),
     }

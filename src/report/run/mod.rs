@@ -8,11 +8,11 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-pub use text::{Style, donor, list, not_run, probe, text};
+pub use text::{Style, donor, list, not_run, probe, rolled_back, sccache, text};
 
 use crate::event::{
-    Built, CancelReason, Event, Kind, Outcome, PlannedLayer, ProbeResult, Reader, RunId, RunOutcome, SkippedLayer,
-    StepStatus,
+    Built, CancelReason, Event, Kind, Oom, Outcome, PlannedLayer, ProbeResult, Reader, RunId, RunOutcome, SccacheUse,
+    SkippedLayer, StepStatus,
 };
 use crate::model::{Digest, ImageRef, LayerName};
 
@@ -96,10 +96,14 @@ pub struct LayerSummary {
     pub steps_cached: u32,
     /// Whether an earlier image stood in for its Dockerfile's stage `donor`; `None` where it takes none.
     pub donor: Option<Donor>,
+    /// What sccache did in the last attempt, all steps together; `None` where no step has said it.
+    pub sccache: Option<SccacheUse>,
     /// What came out of its probes.
     pub probes: Vec<ProbeResult>,
     /// Why it was tried again, attempt by attempt.
     pub retries: Vec<String>,
+    /// The attempts for which memory ran out, in order.
+    pub oom: Vec<(u32, Oom)>,
     /// The numbers of the steps that are instructions.
     instructions: BTreeSet<u32>,
 }
@@ -207,6 +211,10 @@ impl Reader for Summary {
             Kind::Warning { layer, message } => {
                 push(&mut self.warnings, Warning { layer: layer.clone(), message: message.clone() });
             }
+            Kind::CacheRolledBack { layer, reference, digest, trouble } => {
+                let message = rolled_back(reference, digest.as_ref(), trouble.as_deref());
+                push(&mut self.warnings, Warning { layer: Some(layer.clone()), message });
+            }
             Kind::Promoted { layer, tag, digest, before } => {
                 let promoted =
                     Promoted { layer: layer.clone(), tag: tag.clone(), digest: digest.clone(), before: before.clone() };
@@ -236,8 +244,10 @@ impl LayerSummary {
             steps_run: 0,
             steps_cached: 0,
             donor: None,
+            sccache: None,
             probes: Vec::new(),
             retries: Vec::new(),
+            oom: Vec::new(),
             instructions: BTreeSet::new(),
         }
     }
@@ -250,6 +260,7 @@ impl LayerSummary {
                 self.started = self.started.or(Some(event.at));
                 (self.steps_run, self.steps_cached) = (0, 0);
                 self.instructions.clear();
+                self.sccache = None;
                 self.probes.clear();
             }
             Kind::StepStarted { step, name, .. } if is_instruction(name) && self.instructions.len() < MOST => {
@@ -264,17 +275,36 @@ impl LayerSummary {
                 let (tag, digest, why_none) = (tag.clone(), digest.clone(), why_none.clone());
                 self.donor = Some(Donor { tag, digest, why_none });
             }
-            Kind::Retrying { reason, .. } => push(&mut self.retries, reason.clone()),
+            Kind::Sccache { used, .. } => {
+                let all = self.sccache.get_or_insert_with(SccacheUse::default);
+                all.backend.clone_from(&used.backend);
+                all.hits = all.hits.saturating_add(used.hits);
+                all.misses = all.misses.saturating_add(used.misses);
+                all.errors = all.errors.saturating_add(used.errors);
+                all.off = all.off.take().or_else(|| used.off.clone());
+            }
+            Kind::Retrying { reason, attempt, oom, .. } => {
+                push(&mut self.retries, reason.clone());
+                self.ran_out(*attempt, oom.as_ref());
+            }
             Kind::LayerBuilt { built, .. } => self.built(built),
             Kind::Probed { probe, .. } => push(&mut self.probes, probe.clone()),
             Kind::LayerFinished { outcome, ms, .. } => {
-                if let Outcome::Succeeded { built } = outcome {
-                    self.built(built);
+                match outcome {
+                    Outcome::Succeeded { built } => self.built(built),
+                    Outcome::Failed { failure } => self.ran_out(self.attempts, failure.oom.as_ref()),
+                    Outcome::Cancelled | Outcome::NotRun { .. } => {}
                 }
                 self.took = self.started.map(|_| Duration::from_millis(*ms));
                 self.state = State::Ended(outcome.clone());
             }
             _ => {}
+        }
+    }
+
+    fn ran_out(&mut self, attempt: u32, oom: Option<&Oom>) {
+        if let Some(oom) = oom {
+            push(&mut self.oom, (attempt, oom.clone()));
         }
     }
 

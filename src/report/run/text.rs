@@ -4,10 +4,11 @@ use anstyle::AnsiColor;
 
 use super::{Donor, LayerSummary, State, Summary};
 use crate::event::{
-    Action, CancelReason, Failure, NotRun, Origin, Outcome, ProbeResult, RunId, RunOutcome, StepFailure,
+    Action, CancelReason, Failure, NotRun, Oom, Origin, Outcome, ProbeResult, RunId, RunOutcome, SccacheUse,
+    StepFailure,
 };
 use crate::model::{Digest, ImageRef};
-use crate::report::progress::shown;
+use crate::report::progress::{oom_text, shown};
 use crate::report::{count, duration, table};
 
 /// How the end report looks.
@@ -50,6 +51,29 @@ pub fn text(summary: &Summary, style: Style) -> String {
     text
 }
 
+/// What sccache did: `sccache (s3): 12 hits, 3 misses`.
+pub fn sccache(used: &SccacheUse) -> String {
+    let SccacheUse { backend, hits, misses, errors, off } = used;
+    let mut text = format!("sccache ({}): {}, {misses} missed", shown(backend), count(*hits, "hit"));
+    if *errors > 0 {
+        text.push_str(&format!(", {}", count(*errors, "error")));
+    }
+    if let Some(off) = off {
+        text.push_str(&format!(", off: {}", shown(off)));
+    }
+    text
+}
+
+/// What became of the cache of a layer that is no good.
+pub fn rolled_back(reference: &ImageRef, digest: Option<&Digest>, trouble: Option<&str>) -> String {
+    let reference = reference.familiar();
+    match (digest, trouble) {
+        (_, Some(trouble)) => format!("the layer cache {reference} may be the failed build's: {}", shown(trouble)),
+        (Some(digest), None) => format!("the layer cache {reference} is {digest} again, as before the build"),
+        (None, None) => format!("the layer cache {reference} is removed: there was none before the build"),
+    }
+}
+
 type Group = (&'static str, AnsiColor, Vec<[String; 3]>);
 
 /// Name, what there is to say, and duration of every layer, by outcome.
@@ -65,10 +89,11 @@ fn groups(summary: &Summary, style: Style) -> Vec<Group> {
         match &layer.state {
             State::Ended(Outcome::Succeeded { built }) => {
                 succeeded.push(row(format!(
-                    "{}: {}{}",
+                    "{}: {}{}{}",
                     how(layer, built.origin),
                     shown(&layer.planned.reason),
-                    tries(layer)
+                    tries(layer),
+                    ran_out(layer)
                 )));
             }
             State::Ended(Outcome::Failed { failure }) => {
@@ -121,7 +146,8 @@ fn how(layer: &LayerSummary, origin: Origin) -> String {
                 format!(" ({})", self::donor(tag.as_ref(), digest.as_ref(), why_none.as_deref()))
             });
             let ran = steps(format!("{} run", count(layer.steps_run, "step")));
-            format!("built, {ran}{}", donor.unwrap_or_default())
+            let sccache = layer.sccache.as_ref().map(|used| format!(", {}", self::sccache(used)));
+            format!("built, {ran}{}{}", donor.unwrap_or_default(), sccache.unwrap_or_default())
         }
     }
 }
@@ -132,6 +158,12 @@ pub fn donor(tag: Option<&ImageRef>, digest: Option<&Digest>, why_none: Option<&
         (Some(tag), Some(digest)) => format!("donor {}@{}", tag.tag(), digest.short()),
         _ => shown(&format!("no donor: {}", why_none.unwrap_or_default())),
     }
+}
+
+/// The attempts for which memory ran out, of a layer that came out good in the end.
+fn ran_out(layer: &LayerSummary) -> String {
+    let one = |(attempt, oom): &(u32, Oom)| format!("; attempt {attempt}: {}", shown(&oom_text(oom)));
+    layer.oom.iter().map(one).collect()
 }
 
 fn tries(layer: &LayerSummary) -> String {
@@ -151,6 +183,9 @@ pub fn not_run(why: &NotRun) -> String {
 fn failed(layer: &LayerSummary, failure: &Failure, style: Style) -> String {
     let name = &layer.planned.layer;
     let mut text = format!("{}: {name}: {}\n", paint("failed", AnsiColor::Red, style), shown(&failure.message));
+    for (attempt, oom) in &layer.oom {
+        text.push_str(&format!("  attempt {attempt}: {}\n", shown(&oom_text(oom))));
+    }
     if let Some(step) = &failure.step {
         text.push_str(&self::step(step, style));
     }

@@ -1,11 +1,31 @@
 //! Who leases runners: a file each. What a provider needs of this machine is given by [`Host`]; none reads the
 //! environment by itself.
 
+mod beside;
+mod builder;
+mod buildkitd;
+pub mod cgroup;
+mod command;
+mod container;
 mod engine;
+mod folder;
+mod kernel_log;
+mod kubernetes;
+pub mod orchestrator;
+mod process;
+mod ssh;
+mod tool;
+mod watch;
 
 use std::path::PathBuf;
 
+pub use command::Command;
+pub use container::Container;
 pub use engine::AtHand;
+pub use kubernetes::{Kubernetes, Settings as KubernetesSettings, out_of_memory as pods_out_of_memory};
+pub use orchestrator::Orchestrator;
+pub use process::Process;
+pub use ssh::Ssh;
 
 use super::{Provider, ProviderError};
 use crate::engine::Environment;
@@ -20,6 +40,8 @@ pub struct Host {
     pub lamina: Option<PathBuf>,
     /// The catalog's root.
     pub root: PathBuf,
+    /// The catalog's name.
+    pub workspace: String,
     /// A folder of this user alone, for what a provider has to keep while it leases.
     pub state: PathBuf,
     /// The registries that are spoken to without TLS.
@@ -30,9 +52,22 @@ pub struct Host {
 
 /// Opens a provider. What it lacks on this machine is said when a runner is asked for, so that one row of the table
 /// hides no other.
-pub fn open(kind: &ProviderKind, _host: &Host) -> Result<Box<dyn Provider>, ProviderError> {
-    match kind {
-        ProviderKind::Engine => Ok(Box::new(AtHand::default())),
-        other => Err(ProviderError::lasting(format!("the provider {} is not built yet", other.as_str()))),
+pub fn open(kind: &ProviderKind, host: &Host) -> Result<Box<dyn Provider>, ProviderError> {
+    let host = host.clone();
+    match kind.clone() {
+        ProviderKind::Engine => Ok(Box::new(AtHand::new(&host))),
+        ProviderKind::Process { rootless } => Ok(Box::new(Process::new(host, rootless))),
+        ProviderKind::Container { image, network } => Ok(Box::new(Container::new(host, image, network))),
+        ProviderKind::Kubernetes { context, namespace, replicas, node_selector, image } => {
+            let settings = KubernetesSettings { context, namespace, replicas, node_selector, image };
+            Ok(Box::new(Kubernetes::new(host, settings)))
+        }
+        ProviderKind::Ssh { hosts, known_hosts, identity } => {
+            Ok(Box::new(Ssh::new(host, hosts, known_hosts, identity)))
+        }
+        ProviderKind::Orchestrator { url, token_env } => {
+            Ok(Box::new(Orchestrator::new(&url, token_env.as_deref(), &host)))
+        }
+        ProviderKind::Command { command } => Ok(Box::new(Command::new(&command, &host))),
     }
 }

@@ -1,0 +1,113 @@
+//! Programs that are asked and answer: docker, kubectl.
+
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use super::Host;
+use crate::host::child::{Program, find};
+use crate::host::guard;
+use crate::host::process::{Limits, ProcessError, collect};
+use crate::runner::ProviderError;
+
+/// What a question may take: less than the time that a release has.
+const LIMITS: Limits = Limits { deadline: Duration::from_secs(25), output: 4 << 20 };
+
+/// What is kept of what a program writes while it works, in bytes.
+const KEPT: usize = 64 << 10;
+
+/// A program, and what it is run with.
+#[derive(Debug)]
+pub struct Tool<'a> {
+    name: &'static str,
+    path: PathBuf,
+    host: &'a Host,
+}
+
+/// What a program said.
+#[derive(Debug)]
+pub struct Said {
+    /// Whether it succeeded.
+    pub is_good: bool,
+    /// On stdout.
+    pub out: String,
+    /// On stderr, or on both where it was run to do something.
+    pub err: String,
+}
+
+impl Said {
+    /// The line of its complaint that says most: the last one.
+    pub fn complaint(&self) -> String {
+        let line = self.err.lines().rev().map(str::trim).find(|line| !line.is_empty()).unwrap_or_default();
+        line.trim_start_matches("ERROR: ").trim_start_matches("error: ").to_owned()
+    }
+}
+
+impl<'a> Tool<'a> {
+    /// A program of PATH. `hint` says how to install it.
+    pub fn find(host: &'a Host, name: &'static str, hint: &str) -> Result<Self, ProviderError> {
+        let missing = || ProviderError::lasting(format!("there is no {name} on PATH")).hint(hint);
+        Ok(Self { name, path: find(name, host.env.get("PATH")).ok_or_else(missing)?, host })
+    }
+
+    /// Asks it something, or has it do something that is soon done.
+    pub async fn ask(&self, args: Vec<String>) -> Result<Said, ProviderError> {
+        let mut command = match &self.host.lamina {
+            Some(lamina) => guard::command(lamina, &self.path),
+            None => Command::new(&self.path),
+        };
+        command.args(args).env_clear().envs(self.env());
+        let asked = tokio::task::spawn_blocking(move || collect(command, LIMITS)).await;
+        let ended = match asked {
+            Ok(ended) => ended.map_err(failed)?,
+            Err(error) => return Err(ProviderError::passing(format!("{}: {error}", self.name))),
+        };
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        Ok(Said { is_good: ended.status.success(), out: text(&ended.stdout), err: text(&ended.stderr) })
+    }
+
+    /// Has it do something that may take long; `environment` is set besides.
+    pub async fn work(
+        &self,
+        args: Vec<String>,
+        environment: &[(&str, String)],
+        cancel: &CancellationToken,
+    ) -> Result<Said, ProviderError> {
+        let mut env = self.env();
+        env.extend(environment.iter().map(|(name, value)| ((*name).into(), value.into())));
+        let program = Program {
+            path: self.path.clone(),
+            args: args.into_iter().map(Into::into).collect(),
+            env,
+            lamina: self.host.lamina.clone(),
+            folder: None,
+            reads_stdout: true,
+        };
+        let mut kept = Vec::new();
+        let keep = |bytes: &[u8]| {
+            kept.extend_from_slice(bytes);
+            // The end of it says why.
+            let over = kept.len().saturating_sub(KEPT);
+            kept.drain(..over);
+        };
+        let ended = program.run(cancel, keep).await.map_err(failed)?;
+        if ended.cancelled {
+            return Err(ProviderError::passing("cancelled"));
+        }
+        let err = String::from_utf8_lossy(&kept).into_owned();
+        Ok(Said { is_good: ended.status.success(), out: String::new(), err })
+    }
+
+    fn env(&self) -> std::collections::BTreeMap<std::ffi::OsString, std::ffi::OsString> {
+        self.host.env.passed(["KUBECONFIG"].into_iter())
+    }
+}
+
+fn failed(error: ProcessError) -> ProviderError {
+    match error {
+        ProcessError::TimedOut { .. } => ProviderError::passing(error.to_string()),
+        _ => ProviderError::lasting(error.to_string()),
+    }
+}

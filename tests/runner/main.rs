@@ -1,0 +1,17 @@
+//! Providers of runners: what all of them hold to, each against the real thing.
+//!
+//! Each needs software of its own, and is skipped where that is missing, which it says: `process` buildkitd, buildctl
+//! and root; `container` Docker and LAMINA_TEST_BUILDKIT_IMAGE, an image with BuildKit; `ssh` sshd and Docker. All
+//! build on `library/busybox:stable` of LAMINA_LAB_REGISTRY (HOST:PORT, without TLS).
+
+mod cgroups;
+mod contract;
+mod kubernetes;
+mod lab;
+mod leftovers;
+#[path = "../build/shop.rs"]
+#[allow(dead_code)]
+mod shop;
+mod ssh;
+mod sshd;
+mod story;
