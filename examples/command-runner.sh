@@ -39,7 +39,7 @@ acquire)
             exit
         fi
     done
-    jq -n '{error: {message: "all engines are taken", passing: true}}'
+    jq -n '{error: {message: "all engines are taken", full: true}}'
     ;;
 evidence)
     # Nothing is known of what happened there.

@@ -200,7 +200,7 @@ fn build(
     let log = |layer: &LayerName| Some(history.as_ref().ok()?.log(&run, layer));
     let jobs = args.jobs();
     let rows: Vec<_> = pool.iter().flat_map(Pool::sources).map(|source| source.row.clone()).collect();
-    let sizes = sizing::sizes(context, &snapshot, plan.steps.iter().map(|step| &step.layer), &rows);
+    let sizes = sizing::sizes(context, &snapshot, plan.steps.iter().map(|step| &step.layer), &rows, args.runners.size);
     let reporter = host.as_ref().ok().and_then(|host| Reporter::new(rows.iter(), host));
     let telling = reporter.as_ref().map(Reporter::telling);
     readers.extend(reporter.map(|reporter| Box::new(reporter) as Box<dyn Reader>));

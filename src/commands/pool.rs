@@ -1,6 +1,5 @@
 //! The runners of a build, from the catalog's table and the command line.
 
-use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -11,8 +10,7 @@ use super::exit::Exit;
 use crate::engine::{Engine, Environment};
 use crate::event::RunId;
 use crate::host::clock::System;
-use crate::model::{Catalog, LayerName, ProviderKind, RunnerSource, Size};
-use crate::plan::{Plan, Step};
+use crate::model::{Catalog, ProviderKind, RunnerSource, Size};
 use crate::runner::providers::{self, Host};
 use crate::runner::{Endpoint, Folder, Opener, Owner, Pool, Record, Source, Swept};
 use crate::size::{Origin, Sizing, smallest};

@@ -35,7 +35,7 @@ pub fn run(context: &Context<'_>, args: &Args) -> Result<Exit, CommandError> {
         false => named.collect::<Result<_, _>>()?,
     };
     let rows = snapshot.catalog.config.as_ref().map(|config| &config.runners[..]).unwrap_or_default();
-    let sizes = sizing::sizes(context, &snapshot, names.into_iter(), rows);
+    let sizes = sizing::sizes(context, &snapshot, names.into_iter(), rows, None);
     context.ui.answer(&match args.format {
         Format::Text => size::text(&snapshot, &sizes),
         Format::Json => json::answer(json::size::Sizes::new(&snapshot, &sizes)),

@@ -8,7 +8,7 @@ use futures_util::stream::{self, StreamExt};
 use super::context::Context;
 use super::pool;
 use crate::history::{Layers, Used};
-use crate::model::{LayerName, ProviderKind, RunnerSource, Tier};
+use crate::model::{LayerName, ProviderKind, RunnerSource, Size, Tier};
 use crate::registry;
 use crate::runner::ProviderError;
 use crate::runner::providers::Orchestrator;
@@ -21,21 +21,28 @@ const QUESTIONS: usize = 8;
 /// How long is waited for what orchestrators know: without it, this machine's own measurements hold.
 const WAIT: Duration = Duration::from_secs(10);
 
-/// What the builds of these layers get, on runners of these rows.
+/// What the builds of these layers get, on runners of these rows; `given` is for all of them.
 pub fn sizes<'a>(
     context: &Context<'_>,
     snapshot: &Snapshot,
     layers: impl Iterator<Item = &'a LayerName>,
     rows: &[RunnerSource],
+    given: Option<Size>,
 ) -> BTreeMap<LayerName, Sizing> {
     let layers: Vec<&LayerName> = layers.collect();
     let past = context.history().map(|history| history.layers()).unwrap_or_default();
-    let told = ask(context, snapshot, &layers, rows);
+    // Nobody is asked for what is known.
+    let told = if given.is_none() { ask(context, snapshot, &layers, rows) } else { BTreeMap::new() };
     let tiers: &[Tier] = snapshot.catalog.config.as_ref().map(|config| &config.tiers[..]).unwrap_or_default();
     let size = |name: &&LayerName| {
         let loaded = snapshot.catalog.layers.get(*name)?;
         let measured = told.get(*name).cloned().unwrap_or_else(|| measured(&past, name));
-        Some(((*name).clone(), Sizing::of(loaded, &snapshot.catalog.files, Some(&measured), tiers)))
+        let sizing = Sizing::of(loaded, &snapshot.catalog.files, Some(&measured), tiers);
+        let sizing = match given {
+            Some(size) => sizing.given(size, tiers, loaded.layer.build.platforms.first()),
+            None => sizing,
+        };
+        Some(((*name).clone(), sizing))
     };
     layers.iter().filter_map(size).collect()
 }

@@ -53,6 +53,8 @@ pub enum Origin {
     CommandLine,
     /// An attempt before, for which memory ran out.
     OutOfMemory,
+    /// Who asks for the build.
+    Given,
 }
 
 /// What builds of a layer have used: P95 over the last ones.
@@ -97,6 +99,12 @@ impl Sizing {
             said(resources.time_budget_min, spec.time_budget_min).unwrap_or_else(|| common(|(_, minutes)| minutes));
         let needs = Size { cpu, memory_mb };
         Self { needs, tier: smallest(tiers, platform, needs).cloned(), minutes, cpu_by, memory_by, minutes_by }
+    }
+
+    /// The same with a size that who asks for the build gives.
+    pub fn given(self, needs: Size, tiers: &[Tier], platform: Option<&Platform>) -> Self {
+        let tier = smallest(tiers, platform, needs).cloned();
+        Self { needs, tier, cpu_by: Origin::Given, memory_by: Origin::Given, ..self }
     }
 
     /// What the one attempt gets after memory ran out; none where there is no larger tier.

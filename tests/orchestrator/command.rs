@@ -99,7 +99,7 @@ fn programs_that_do_not_keep_to_the_protocol() {
         (says(r#"{"endpoint": {"builder": "-x"}}"#), false, "is no address"),
         (says(r#"{"endpoint": {"buildkit": "tcp://a:1"}} trailing"#), false, "can't be understood"),
         (says(&format!(r#"{{"endpoint": {{"builder": "a"}}, "handle": "{}"}}"#, "h".repeat(5000))), false, "too long"),
-        (says(r#"{"error": {"message": "all are taken", "passing": true}}"#), true, "runner: acquire: all are taken"),
+        (says(r#"{"error": {"message": "all are taken", "full": true}}"#), true, "runner: acquire: all are taken"),
         (says(r#"{"error": {"message": "no\u001b[2J quota", "hints": ["ask"]}}"#), false, "no[2J quota"),
         ("cat >/dev/null; head -c 200000 /dev/zero | tr '\\0' x".to_owned(), false, "wrote more than 65536 bytes"),
         ("yes".to_owned(), false, "wrote more than 65536 bytes"),
@@ -175,7 +175,7 @@ fn the_example_in_shell_leases_each_engine_once() {
     assert_eq!(lease(&mut first).unwrap(), one, "asked once more");
     assert_ne!(lease(&mut second).unwrap(), one);
     let full = lease(&mut record()).unwrap_err();
-    assert!(full.passing && told(&full).contains("all engines are taken"), "{full:?}");
+    assert!(full.full && full.passing && told(&full).contains("all engines are taken"), "{full:?}");
     for record in [&first, &first, &record()] {
         shop.runtime.block_on(runner.release(record)).unwrap();
     }

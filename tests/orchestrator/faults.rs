@@ -22,7 +22,7 @@ fn a_lease_comes_and_goes() {
     assert_eq!(lab.service.times_leased(), 1);
     // There is one engine only.
     let full = lab.acquire(&client, &mut record()).unwrap_err();
-    assert!(full.passing && told(&full).contains("429: all engines are taken"), "{full:?}");
+    assert!(full.full && full.passing && told(&full).contains("429: all engines are taken"), "{full:?}");
     lab.release(&client, &first).unwrap();
     assert_eq!(lab.service.leased(), Vec::<String>::new());
     // Once more is no error; neither is what never was.
@@ -83,6 +83,7 @@ fn what_may_pass_is_asked_again_and_what_may_not_is_not() {
         lab.misbehave(&format!("lease:status={code}*3"));
         let error = lab.acquire(&client, &mut record).unwrap_err();
         assert!(error.passing && told(&error).contains(&code.to_string()), "{error:?}");
+        assert_eq!(error.full, code == 429);
     }
     for code in [400, 401, 403, 404, 409, 410, 418, 302] {
         let before = lab.service.exchanges().len();

@@ -268,7 +268,7 @@ pub fn container(test: &str) -> Option<Fixture> {
 }
 
 #[test]
-fn engine() {
+fn engine_holds() {
     let test = "the contract of engine";
     let Some(registry) = registry(test) else { return };
     if has(test, "DOCKER_HOST names no engine", std::env::var_os("DOCKER_HOST").is_some()) {
@@ -307,7 +307,7 @@ fn memory_that_runs_out_in_a_container_is_known() {
 }
 
 #[test]
-fn ssh() {
+fn ssh_holds() {
     let test = "the contract of ssh";
     let Some(registry) = registry(test) else { return };
     let Some(sshd) = Sshd::start(test) else { return };

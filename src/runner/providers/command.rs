@@ -76,6 +76,9 @@ struct Refusal {
     /// Whether it may work later.
     #[serde(default)]
     passing: bool,
+    /// Whether there is no room now.
+    #[serde(default)]
+    full: bool,
     #[serde(default)]
     hints: Vec<String>,
 }
@@ -126,7 +129,7 @@ impl Command {
         // An object: where a struct is read, an array would do.
         let read = serde_json::from_slice::<Map<String, Value>>(&answer.stdout);
         let read = read.and_then(|answer| Answer::deserialize(Value::Object(answer)));
-        if let Ok(Answer { error: Some(Refusal { message, passing, hints }), .. }) = read {
+        if let Ok(Answer { error: Some(Refusal { message, passing, full, hints }), .. }) = read {
             let hints = hints.iter().take(10).map(|hint| shown(hint)).collect();
             return Err(ProviderError {
                 message: format!("{name}: {op}: {}", shown(&message)),

@@ -206,9 +206,8 @@ impl Client {
                 hints: vec!["`token_env` of the runner names the variable with the orchestrator's token".to_owned()],
                 ..Failure::for_good(message)
             },
-            408 | 425 | 429 | 500 | 502 | 503 | 504 => {
-                Failure { again: Some(answer.retry_after), ..Failure::again(message) }
-            }
+            429 => Failure { again: Some(answer.retry_after), full: true, ..Failure::again(message) },
+            408 | 425 | 500 | 502 | 503 | 504 => Failure { again: Some(answer.retry_after), ..Failure::again(message) },
             _ => Failure::for_good(message),
         })
     }
@@ -234,15 +233,17 @@ struct Failure {
     hints: Vec<String>,
     /// Whether another one may do better, and how long is to be waited before.
     again: Option<Option<Duration>>,
+    /// Whether there is no room now.
+    full: bool,
 }
 
 impl Failure {
     fn again(message: impl Into<String>) -> Self {
-        Self { message: message.into(), hints: Vec::new(), again: Some(None) }
+        Self { message: message.into(), hints: Vec::new(), again: Some(None), full: false }
     }
 
     fn for_good(message: impl Into<String>) -> Self {
-        Self { message: message.into(), hints: Vec::new(), again: None }
+        Self { message: message.into(), hints: Vec::new(), again: None, full: false }
     }
 }
 
