@@ -12,8 +12,8 @@ use super::spans::Spans;
 use crate::diag::{Code, Diagnostic};
 use crate::model::{
     ActorName, Artifact, Base, Build, BuildSpec, Catalog, Ceilings, CookProfile, Cooked, DirectedLayers, Directives,
-    Donor, Events, Hook, Hooks, Layer, LayerName, Mirror, NativeDep, Platform, RelPath, Resources, RunnerSource,
-    Sccache, Secret, Size, Tier, Tool, is_subject, is_subject_token, is_tag,
+    Donor, Events, Hook, Hooks, Layer, LayerName, Mirror, NativeDep, NatsServers, NatsServersError, Platform, RelPath,
+    Resources, RunnerSource, Sccache, Secret, Size, Tier, Tool, is_subject, is_subject_token, is_tag,
 };
 
 /// How tags begin that lamina, or a registry, gives to an image.
@@ -200,8 +200,19 @@ impl Findings<'_> {
         Hook { command: raw.command.clone(), timeout_s, env: raw.env.clone(), answers: true }
     }
 
+    /// The servers of a NATS. Where a login stands in an address, the line is not shown.
+    fn servers(&mut self, url: &str) -> Option<NatsServers> {
+        const FIELD: &str = "events.url";
+        if let Err(error @ NatsServersError::Login) = url.parse::<NatsServers>() {
+            let finding = Diagnostic::new(Code::Contract, error.to_string()).field(FIELD);
+            self.found.push(finding.file(self.file.as_str()));
+            return None;
+        }
+        self.parse(FIELD, url)
+    }
+
     fn events(&mut self, raw: &raw::Events) -> Events {
-        let servers = raw.url.as_ref().and_then(|url| self.parse("events.url", url)).unwrap_or_default();
+        let servers = raw.url.as_ref().and_then(|url| self.servers(url)).unwrap_or_default();
         if !is_subject(&raw.prefix) {
             let message = format!(
                 "`{}` can't begin a subject: allowed are letters, digits, _ and -, with dots between",
@@ -315,7 +326,7 @@ pub fn directives(file: &RelPath, raw: &raw::Directives, spans: &Spans) -> Resul
     let raw::DirectedLayers { all, changed, since, dependents, only, .. } = raw.layers.clone();
     let size = raw.compute.size.as_ref().map(|size| findings.size("compute.size", size.cpu, size.memory_mb));
     let jobs = raw.compute.jobs.map(|jobs| findings.whole("compute.jobs", jobs));
-    let events = raw.events.url.as_ref().and_then(|url| findings.parse("events.url", url));
+    let events = raw.events.url.as_ref().and_then(|url| findings.servers(url));
     if !findings.found.is_empty() {
         return Err(findings.found);
     }
