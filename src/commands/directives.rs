@@ -2,8 +2,6 @@ use super::caching::ActorArgs;
 use super::context::{Context, find_layer};
 use super::error::CommandError;
 use super::exit::Exit;
-use crate::cache::CacheRefs;
-use crate::model::Actor;
 use crate::report::json;
 use crate::report::json::directives::Directives;
 use crate::size::Sizing;
