@@ -36,6 +36,6 @@ pub fn host(folder: &TempDir, registry: &str) -> Host {
         root: folder.path().to_owned(),
         state: folder.path().join("state"),
         plain_http: vec![registry.to_owned()],
-        mirrors: Vec::new(),
+        ..Host::default()
     }
 }
