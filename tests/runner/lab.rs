@@ -34,6 +34,7 @@ pub fn host(folder: &TempDir, registry: &str) -> Host {
         env: Environment::of_process(),
         lamina: Some(env!("CARGO_BIN_EXE_lamina").into()),
         root: folder.path().to_owned(),
+        workspace: "runners".to_owned(),
         state: folder.path().join("state"),
         plain_http: vec![registry.to_owned()],
         ..Host::default()
