@@ -9,7 +9,7 @@
 //!
 //! The token that is asked for stands in the variable ORCHESTRATOR_TOKEN.
 
-#[allow(dead_code, reason = "the tests use the rest")]
+#[allow(dead_code, reason = "tests look into it")]
 mod service;
 
 use std::net::SocketAddr;

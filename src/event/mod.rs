@@ -349,7 +349,7 @@ pub enum StepStatus {
 
 impl Kind {
     /// The names of all kinds, as the field `event` has them.
-    pub const NAMES: [&'static str; 19] = [
+    pub const NAMES: [&'static str; 21] = [
         "run-started",
         "layer-started",
         "leased",
@@ -360,6 +360,8 @@ impl Kind {
         "transfer",
         "output",
         "warning",
+        "cache-rolled-back",
+        "sccache",
         "retrying",
         "layer-built",
         "probed",

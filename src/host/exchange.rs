@@ -47,6 +47,7 @@ impl Program {
             // Who does not read its input may still give an answer.
             let _ = stdin.write_all(input).await;
             drop(stdin);
+            Ok(())
         };
         let too_much = || ProcessError::TooMuch { program: name.clone(), limit: limits.output };
         let read = async {
@@ -55,7 +56,7 @@ impl Program {
         };
         let messages = async { kept(stderr, MAX_STDERR, false).await.map_err(io_error) };
         let all = async {
-            let ((), stdout, stderr) = tokio::try_join!(async { Ok(write.await) }, read, messages)?;
+            let ((), stdout, stderr) = tokio::try_join!(write, read, messages)?;
             let status = group.leader.wait().await.map_err(io_error)?;
             Ok(Answer { status, stdout, stderr })
         };

@@ -123,11 +123,8 @@ impl Delivery {
     /// other end has to be dropped before. Returns what did not arrive, and why.
     pub fn finish(self) -> Option<String> {
         let deadline = Instant::now() + FLUSH;
-        loop {
-            match self.ended.recv_timeout(LOOK.min(deadline.saturating_duration_since(Instant::now()))) {
-                Err(RecvTimeoutError::Timeout) => {}
-                Ok(()) | Err(RecvTimeoutError::Disconnected) => break,
-            }
+        let look = || LOOK.min(deadline.saturating_duration_since(Instant::now()));
+        while self.ended.recv_timeout(look()) == Err(RecvTimeoutError::Timeout) {
             if self.state() == State::Absent || Instant::now() >= deadline {
                 break;
             }

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use lamina::event::Reader;
 use lamina::event::{
     Action, Built, CancelReason, Event, Failure, FailureKind, Kind, NotRun, Origin, Outcome, PlannedLayer, ProbeResult,
-    RunId, RunOutcome, SkippedLayer, StepFailure, StepStatus, VERSION,
+    RunId, RunOutcome, SccacheUse, SkippedLayer, StepFailure, StepStatus, VERSION,
 };
 use lamina::history::{History, Retention};
 use lamina::model::{Digest, Fingerprint, LayerName};
@@ -185,6 +185,16 @@ pub fn complete() -> Recording {
             tag: Some("localhost:5000/workshop/rust:latest".parse().unwrap()),
             digest: Some(image(2)),
             why_none: None,
+        })
+        .add(Kind::Sccache {
+            layer: layer(),
+            used: SccacheUse {
+                backend: "s3".to_owned(),
+                hits: 12,
+                misses: 3,
+                errors: 1,
+                off: Some("it looked for a crate for more than 20 s".to_owned()),
+            },
         })
         .add(Kind::CacheRolledBack {
             layer: layer(),

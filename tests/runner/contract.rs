@@ -18,6 +18,9 @@ use crate::lab::{has, host, program, registry};
 use crate::leftovers;
 use crate::sshd::Sshd;
 
+/// What is left of a lease.
+pub type Left = Box<dyn Fn(&LeaseId) -> Vec<String>>;
+
 /// A provider under test.
 pub struct Fixture {
     /// What it is called in messages.
@@ -29,7 +32,7 @@ pub struct Fixture {
     /// The image that builds start from, as the engine reaches it.
     pub base: String,
     /// What is left of a lease elsewhere than on this machine: at a service, in a program's own books.
-    pub left: Box<dyn Fn(&LeaseId) -> Vec<String>>,
+    pub left: Left,
     /// Goes with the fixture.
     pub folder: TempDir,
 }

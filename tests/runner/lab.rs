@@ -37,6 +37,6 @@ pub fn host(folder: &TempDir, registry: &str) -> Host {
         workspace: "runners".to_owned(),
         state: folder.path().join("state"),
         plain_http: vec![registry.to_owned()],
-        mirrors: Vec::new(),
+        ..Host::default()
     }
 }
