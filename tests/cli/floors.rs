@@ -84,8 +84,6 @@ const ROOMS: &[(&str, u8, &[&str])] = &[
     ),
     // Runners lease engines; what is built on them is not theirs to know.
     ("notify", 2, &["model", "host", "event"]),
-    ("runner", 3, &["model", "host", "event", "engine"]),
-    ("size", 4, &["model", "history"]),
     ("suggest", 5, &["model", "unit"]),
     // Beside `publish`: units in registries and target folders.
     ("warm", 6, &["model", "registry", "event", "engine", "unit", "cargo"]),
