@@ -119,7 +119,7 @@ enum Command {
     Cascade(cascade::Args),
     Why(why::Args),
     Plan(plan::Args),
-    Build(build::Args),
+    Build(Box<build::Args>),
     Status(status::Args),
     Verify(verify::Args),
     Warm(warm::Args),
