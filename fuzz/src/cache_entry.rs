@@ -38,7 +38,7 @@ fn ask(cache: &Cache) {
     cache.summaries();
     let known = |file: &RelPath| (!file.as_str().is_empty()).then_some([0; 32]);
     let unchanged = cache.unchanged(known);
-    for kind in [Kind::Catalog, Kind::Axioms, Kind::Adr, Kind::Workflow, Kind::Directives] {
+    for kind in [Kind::Catalog, Kind::Axioms, Kind::Adr, Kind::Workflow, Kind::Directives, Kind::BuildSpec] {
         let job = Job { kind, path: path("a") };
         if let Some(entry) = cache.find(&job, &[0; 32], &unchanged) {
             assert!(cache.imports(entry).iter().all(|import| known(import).is_some()));
@@ -82,5 +82,6 @@ fn kind(record: &Record) -> Kind {
         Record::Adr(_) => Kind::Adr,
         Record::Workflow(_) => Kind::Workflow,
         Record::Directives(_) => Kind::Directives,
+        Record::BuildSpec(_) => Kind::BuildSpec,
     }
 }

@@ -77,7 +77,13 @@ pub fn layer(name: &str, base: Base) -> Layer {
             annotations: BTreeMap::new(),
             secrets: Vec::new(),
             platforms: vec!["linux/amd64".parse().expect("it is a platform")],
-            resources: Resources { cpu: 1, memory_mb: 1, disk_mb: 1, time_budget_min: 1, expected_min: None },
+            resources: Resources {
+                cpu: Some(1),
+                memory_mb: Some(1),
+                disk_mb: 1,
+                time_budget_min: Some(1),
+                expected_min: None,
+            },
             cache_version: 0,
         },
         hooks: Hooks::default(),
@@ -109,7 +115,7 @@ pub fn snapshot(layers: Vec<Layer>, files: BTreeMap<String, Vec<u8>>) -> Snapsho
         let folder = path(&format!("layers/{}", layer.name));
         let workflow = folder.join("workflow.ncl").expect("a name is a path");
         let imports = vec![path("schemas/workflow.ncl")];
-        LoadedLayer { folder, workflow, imports, spans: Spans::default(), layer }
+        LoadedLayer { folder, workflow, imports, spans: Spans::default(), build_spec: None, layer }
     };
     let config = Catalog {
         name: "c".to_owned(),
@@ -123,9 +129,9 @@ pub fn snapshot(layers: Vec<Layer>, files: BTreeMap<String, Vec<u8>>) -> Snapsho
         ignored: vec!["**/*.md".to_owned()],
         runners: Vec::new(),
         tiers: Vec::new(),
+        events: Default::default(),
         granted: BTreeMap::new(),
         sccache: None,
-        events: Default::default(),
         cache_version: 0,
     };
     let mut snapshot = Snapshot::new(Loaded {
@@ -138,6 +144,7 @@ pub fn snapshot(layers: Vec<Layer>, files: BTreeMap<String, Vec<u8>>) -> Snapsho
         adrs: Vec::new(),
         axioms: Vec::new(),
         decision_files: BTreeSet::from([path("adrs/001.ncl")]),
+        spec_files: BTreeSet::new(),
         overlaid: false,
         overlay_files: Vec::new(),
         findings: Vec::new(),

@@ -111,6 +111,9 @@ impl<'a> Claims<'a> {
         if self.snapshot.catalog.decision_files.contains(path) {
             return Verdict::NotBuilt("decisions and axioms are not built from");
         }
+        if self.snapshot.catalog.spec_files.contains(path) {
+            return Verdict::NotBuilt("how large a build is makes no layer stale");
+        }
         // A layer that imports one of them has claimed it already.
         if path.as_str().strip_prefix(JSON_SCHEMAS).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')) {
             return Verdict::NotBuilt("JSON Schemas of lamina's answers are not built from");

@@ -11,9 +11,9 @@ use super::raw;
 use super::spans::Spans;
 use crate::diag::{Code, Diagnostic};
 use crate::model::{
-    ActorName, Artifact, Base, Build, Catalog, Ceilings, CookProfile, Cooked, DirectedLayers, Directives, Donor,
-    Events, Hook, Hooks, Layer, LayerName, Mirror, NativeDep, Platform, RelPath, Resources, RunnerSource, Sccache,
-    Secret, Size, Tier, Tool, is_subject, is_subject_token, is_tag,
+    ActorName, Artifact, Base, Build, BuildSpec, Catalog, Ceilings, CookProfile, Cooked, DirectedLayers, Directives,
+    Donor, Events, Hook, Hooks, Layer, LayerName, Mirror, NativeDep, NatsServers, NatsServersError, Platform, RelPath,
+    Resources, RunnerSource, Sccache, Secret, Size, Tier, Tool, is_subject, is_subject_token, is_tag,
 };
 
 /// How tags begin that lamina, or a registry, gives to an image.
@@ -63,6 +63,19 @@ impl Findings<'_> {
         }
         self.add(Code::Contract, field, format!("{number} is not a whole number from 0 on"));
         0
+    }
+
+    fn optional(&mut self, field: &str, number: Option<f64>) -> Option<u64> {
+        number.map(|number| self.whole(field, number))
+    }
+
+    /// A number of `.build-spec.ncl`, with the bounds of its contract.
+    fn bounded(&mut self, field: &str, number: Option<f64>, most: u64) -> Option<u64> {
+        let number = self.optional(field, number)?;
+        if !(1..=most).contains(&number) {
+            self.add(Code::Contract, field, format!("{number} is not between 1 and {most}"));
+        }
+        Some(number)
     }
 
     fn base(&mut self, field: &str, layer: Option<&str>, image: Option<&str>) -> Option<Base> {
@@ -187,8 +200,19 @@ impl Findings<'_> {
         Hook { command: raw.command.clone(), timeout_s, env: raw.env.clone(), answers: true }
     }
 
+    /// The servers of a NATS. Where a login stands in an address, the line is not shown.
+    fn servers(&mut self, url: &str) -> Option<NatsServers> {
+        const FIELD: &str = "events.url";
+        if let Err(error @ NatsServersError::Login) = url.parse::<NatsServers>() {
+            let finding = Diagnostic::new(Code::Contract, error.to_string()).field(FIELD);
+            self.found.push(finding.file(self.file.as_str()));
+            return None;
+        }
+        self.parse(FIELD, url)
+    }
+
     fn events(&mut self, raw: &raw::Events) -> Events {
-        let servers = raw.url.as_ref().and_then(|url| self.parse("events.url", url)).unwrap_or_default();
+        let servers = raw.url.as_ref().and_then(|url| self.servers(url)).unwrap_or_default();
         if !is_subject(&raw.prefix) {
             let message = format!(
                 "`{}` can't begin a subject: allowed are letters, digits, _ and -, with dots between",
@@ -263,11 +287,11 @@ pub fn catalog(file: &RelPath, raw: &raw::Catalog, spans: &Spans) -> Result<Cata
     findings.unique("tiers", "tier", raw.tiers.iter().map(|tier| tier.name.as_str()));
     let tier = |(index, tier)| findings.tier(&format!("tiers[{index}]"), tier);
     let tiers = raw.tiers.iter().enumerate().filter_map(tier).collect();
+    let events = raw.events.as_ref().map(|events| findings.events(events)).unwrap_or_default();
     let granted = raw.caches.iter().flat_map(|caches| &caches.granted);
     let granted = granted.filter_map(|(name, layers)| findings.granted(name, layers)).collect();
     let sccache = raw.sccache.as_ref().map(|sccache| sccache.backend.clone());
     sccache.iter().for_each(|sccache| findings.sccache(sccache));
-    let events = raw.events.as_ref().map(|events| findings.events(events)).unwrap_or_default();
     let cache_version = findings.whole("cache_version", raw.cache_version);
     if !findings.found.is_empty() {
         return Err(findings.found);
@@ -284,9 +308,9 @@ pub fn catalog(file: &RelPath, raw: &raw::Catalog, spans: &Spans) -> Result<Cata
         ignored: raw.ignored.clone(),
         runners,
         tiers,
+        events,
         granted,
         sccache,
-        events,
         cache_version,
     })
 }
@@ -302,7 +326,7 @@ pub fn directives(file: &RelPath, raw: &raw::Directives, spans: &Spans) -> Resul
     let raw::DirectedLayers { all, changed, since, dependents, only, .. } = raw.layers.clone();
     let size = raw.compute.size.as_ref().map(|size| findings.size("compute.size", size.cpu, size.memory_mb));
     let jobs = raw.compute.jobs.map(|jobs| findings.whole("compute.jobs", jobs));
-    let events = raw.events.url.as_ref().and_then(|url| findings.parse("events.url", url));
+    let events = raw.events.url.as_ref().and_then(|url| findings.servers(url));
     if !findings.found.is_empty() {
         return Err(findings.found);
     }
@@ -410,12 +434,13 @@ pub fn layer(
         }
         None => catalog.map(|catalog| catalog.platforms.clone()).unwrap_or_default(),
     };
+    let said = &raw.build.resources;
     let resources = Resources {
-        cpu: findings.whole("build.resources.cpu", raw.build.resources.cpu),
-        memory_mb: findings.whole("build.resources.memory_mb", raw.build.resources.memory_mb),
-        disk_mb: findings.whole("build.resources.disk_mb", raw.build.resources.disk_mb),
-        time_budget_min: findings.whole("build.resources.time_budget_min", raw.build.resources.time_budget_min),
-        expected_min: raw.build.resources.expected_min.map(|min| findings.whole("build.resources.expected_min", min)),
+        cpu: findings.optional("build.resources.cpu", said.cpu),
+        memory_mb: findings.optional("build.resources.memory_mb", said.memory_mb),
+        disk_mb: findings.whole("build.resources.disk_mb", said.disk_mb),
+        time_budget_min: findings.optional("build.resources.time_budget_min", said.time_budget_min),
+        expected_min: findings.optional("build.resources.expected_min", said.expected_min),
     };
     let cache_version = findings.whole("build.cache_version", raw.build.cache_version);
     let hooks = findings.hooks(&raw.hooks);
@@ -469,6 +494,28 @@ pub fn layer(
         },
         hooks,
     })
+}
+
+/// Checks a `.build-spec.ncl`.
+///
+/// # Errors
+/// All that is wrong with it.
+pub fn build_spec(
+    file: &RelPath,
+    layer: &LayerName,
+    raw: &raw::BuildSpec,
+    spans: &Spans,
+) -> Result<BuildSpec, Vec<Diagnostic>> {
+    /// As `schemas/build_spec.ncl` has them.
+    const MOST: [u64; 3] = [256, 4 << 20, 1440];
+    let mut findings = Findings { file, layer: Some(layer), spans, found: Vec::new() };
+    let spec = BuildSpec {
+        file: file.clone(),
+        cpu: findings.bounded("cpu", raw.cpu, MOST[0]),
+        memory_mb: findings.bounded("memory_mb", raw.memory_mb, MOST[1]),
+        time_budget_min: findings.bounded("time_budget_min", raw.time_budget_min, MOST[2]),
+    };
+    if findings.found.is_empty() { Ok(spec) } else { Err(findings.found) }
 }
 
 /// As the contract `Identifier` of `schemas/types.ncl`.

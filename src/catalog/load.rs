@@ -8,9 +8,9 @@ use rayon::prelude::*;
 use super::cache::{Cache, Entry};
 use super::eval::{self, Job, Kind, Limits, Outcome, Overlay, Record, Sources, WorkerCommand};
 use super::spans::Spans;
-use super::{ADRS, AXIOMS_FILE, CATALOG_FILE, LAYERS, SCHEMAS, WORKFLOW, convert};
+use super::{ADRS, AXIOMS_FILE, BUILD_SPEC, BUILD_SPEC_SCHEMA, CATALOG_FILE, LAYERS, SCHEMAS, WORKFLOW, convert};
 use crate::diag::{Code, Diagnostic};
-use crate::model::{Adr, Axiom, Catalog, Layer, LayerName, RelPath};
+use crate::model::{Adr, Axiom, BuildSpec, Catalog, Layer, LayerName, RelPath};
 use crate::tree::{Entry as TreeEntry, EntryKind, Files, finding};
 
 /// How a catalog is loaded.
@@ -45,6 +45,8 @@ pub struct Loaded {
     pub axioms: Vec<Axiom>,
     /// The files that decisions and axioms are made of: a change of them makes no layer stale.
     pub decision_files: BTreeSet<RelPath>,
+    /// The files that say how large builds are, and what they import: a change of them makes no layer stale.
+    pub spec_files: BTreeSet<RelPath>,
     /// Whether overlays were merged over the catalog.
     pub overlaid: bool,
     /// The overlays that lie in the catalog.
@@ -68,6 +70,8 @@ pub struct LoadedLayer {
     pub imports: Vec<RelPath>,
     /// Where its fields stand.
     pub spans: Spans,
+    /// What its build context says of the size of its build.
+    pub build_spec: Option<BuildSpec>,
 }
 
 /// A decision, and where it comes from.
@@ -105,44 +109,14 @@ pub fn load(files: Files, options: &Options, cache: &mut Cache) -> Result<Loaded
         adrs: Vec::new(),
         axioms: Vec::new(),
         decision_files: BTreeSet::new(),
+        spec_files: RelPath::new(BUILD_SPEC_SCHEMA).into_iter().collect(),
         overlaid: !options.overlays.is_empty(),
         overlay_files: options.overlays.iter().filter_map(|overlay| overlay.path.clone()).collect(),
         findings: Vec::new(),
         decision_findings: Vec::new(),
     };
     let jobs = loaded.find_jobs();
-    let hash_of = |path: &RelPath| loaded.files.require(path).ok().map(|file| file.hash);
-    let unchanged = cache.unchanged(hash_of);
-    let known: Vec<_> = jobs
-        .into_par_iter()
-        .map(|job| {
-            let entry = loaded.files.require(&job.path).map(|file| cache.find(&job, &file.hash, &unchanged).cloned());
-            (job, entry)
-        })
-        .collect();
-    let mut answers: Vec<(Job, Answer)> = Vec::with_capacity(known.len());
-    let mut unknown = Vec::new();
-    for (job, entry) in known {
-        match entry {
-            Ok(Some(entry)) => answers.push((job, Ok(entry))),
-            Ok(None) => unknown.push(job),
-            Err(finding) => answers.push((job, Err(vec![*finding]))),
-        }
-    }
-    if !unknown.is_empty() {
-        let outcomes = eval::evaluate(&unknown, &loaded.files, &options.overlays, &options.limits, &options.worker)?;
-        for Outcome { job, imports, result } in outcomes {
-            if result.is_err() {
-                loaded.broken_imports.insert(job.path.clone(), imports.clone());
-            }
-            let answer = result.map(|evaluated| {
-                let imports = imports.into_iter().filter_map(|path| Some((path.clone(), hash_of(&path)?)));
-                let hash = hash_of(&job.path).unwrap_or_default();
-                cache.insert(job.clone(), hash, imports, evaluated.record, Spans::encode(&evaluated.spans))
-            });
-            answers.push((job, answer));
-        }
-    }
+    let mut answers = loaded.answer(jobs, options, cache)?;
     // The catalog comes first: layers leave some of their fields to it.
     answers.sort_by(|(a, _), (b, _)| a.cmp(b));
     let layers = answers.split_off(answers.partition_point(|(job, _)| job.kind < Kind::Workflow));
@@ -160,6 +134,7 @@ pub fn load(files: Files, options: &Options, cache: &mut Cache) -> Result<Loaded
             }
         }
     }
+    loaded.take_build_specs(options, cache)?;
     Ok(loaded)
 }
 
@@ -181,7 +156,7 @@ fn convert_layer(
         Ok((layer, entry.spans.clone()))
     });
     let layer = match layer {
-        Ok((layer, spans)) => Ok(LoadedLayer { layer, folder, workflow: job.path, imports, spans }),
+        Ok((layer, spans)) => Ok(LoadedLayer { layer, folder, workflow: job.path, imports, spans, build_spec: None }),
         Err(findings) => {
             let about = |finding: Diagnostic| Diagnostic { layer: Some(name.to_string()), ..finding };
             Err((findings.into_iter().map(about).collect(), job.path, imports))
@@ -191,6 +166,89 @@ fn convert_layer(
 }
 
 impl Loaded {
+    /// What became of these files: from the cache, or from evaluation.
+    fn answer(
+        &mut self,
+        jobs: Vec<Job>,
+        options: &Options,
+        cache: &mut Cache,
+    ) -> Result<Vec<(Job, Answer)>, eval::EvalError> {
+        let files = &self.files;
+        let hash_of = |path: &RelPath| files.require(path).ok().map(|file| file.hash);
+        let unchanged = cache.unchanged(hash_of);
+        let known: Vec<_> = jobs
+            .into_par_iter()
+            .map(|job| {
+                let entry = files.require(&job.path).map(|file| cache.find(&job, &file.hash, &unchanged).cloned());
+                (job, entry)
+            })
+            .collect();
+        let mut answers: Vec<(Job, Answer)> = Vec::with_capacity(known.len());
+        let mut unknown = Vec::new();
+        for (job, entry) in known {
+            match entry {
+                Ok(Some(entry)) => answers.push((job, Ok(entry))),
+                Ok(None) => unknown.push(job),
+                Err(finding) => answers.push((job, Err(vec![*finding]))),
+            }
+        }
+        if unknown.is_empty() {
+            return Ok(answers);
+        }
+        let outcomes = eval::evaluate(&unknown, files, &options.overlays, &options.limits, &options.worker)?;
+        for Outcome { job, imports, result } in outcomes {
+            if result.is_err() {
+                self.broken_imports.insert(job.path.clone(), imports.clone());
+            }
+            let answer = result.map(|evaluated| {
+                let imports = imports.into_iter().filter_map(|path| Some((path.clone(), hash_of(&path)?)));
+                let hash = hash_of(&job.path).unwrap_or_default();
+                cache.insert(job.clone(), hash, imports, evaluated.record, Spans::encode(&evaluated.spans))
+            });
+            answers.push((job, answer));
+        }
+        Ok(answers)
+    }
+
+    /// Reads what build contexts say of the sizes of their builds. Which folders these are, the layers say.
+    fn take_build_specs(&mut self, options: &Options, cache: &mut Cache) -> Result<(), eval::EvalError> {
+        let mut layers: BTreeMap<RelPath, Vec<LayerName>> = BTreeMap::new();
+        for loaded in self.layers.values() {
+            if let Ok(path) = loaded.layer.build.context.join(BUILD_SPEC) {
+                layers.entry(path).or_default().push(loaded.layer.name.clone());
+            }
+        }
+        let is_there = |path: &RelPath| !matches!(self.files.text(path), Ok(None));
+        let there: Vec<RelPath> = layers.keys().cloned().collect::<Vec<_>>().into_par_iter().filter(is_there).collect();
+        let jobs: Vec<Job> = there.into_iter().map(|path| Job { kind: Kind::BuildSpec, path }).collect();
+        if jobs.is_empty() {
+            return Ok(());
+        }
+        let mut answers = self.answer(jobs, options, cache)?;
+        answers.sort_by(|(a, _), (b, _)| a.cmp(b));
+        for (Job { path, .. }, answer) in answers {
+            let names = layers.remove(&path).unwrap_or_default();
+            let Some(first) = names.first() else { continue };
+            let spec = answer.and_then(|entry| {
+                self.spec_files.extend(cache.imports(&entry));
+                let Record::BuildSpec(raw) = &entry.record else { return Err(Vec::new()) };
+                convert::build_spec(&path, first, raw, &entry.spans)
+            });
+            self.spec_files.insert(path);
+            match spec {
+                Ok(spec) => {
+                    for name in &names {
+                        if let Some(loaded) = self.layers.get_mut(name) {
+                            loaded.build_spec = Some(spec.clone());
+                        }
+                    }
+                }
+                Err(findings) => self.findings.extend(findings),
+            }
+        }
+        Ok(())
+    }
+
     /// All files that have to be evaluated. What can't be one is a finding.
     fn find_jobs(&mut self) -> Vec<Job> {
         let mut jobs = Vec::new();
@@ -293,7 +351,7 @@ impl Loaded {
                 self.adrs.push(LoadedAdr { adr: adr.clone(), file: job.path, spans: entry.spans.clone() });
                 self.decision_files.extend(cache.imports(&entry));
             }
-            Record::Workflow(_) | Record::Directives(_) => {}
+            Record::Workflow(_) | Record::Directives(_) | Record::BuildSpec(_) => {}
         }
     }
 }

@@ -28,6 +28,10 @@ pub const ADRS: &str = "adrs";
 pub const SCHEMAS: &str = "schemas";
 /// The folder of the JSON Schemas of lamina's answers, which have nothing to do with layers.
 pub const JSON_SCHEMAS: &str = "schemas/json";
+/// What a build context says of the size of its build; no part of it.
+pub const BUILD_SPEC: &str = ".build-spec.ncl";
+/// The contract of [`BUILD_SPEC`].
+pub const BUILD_SPEC_SCHEMA: &str = "schemas/build_spec.ncl";
 /// A layer's description, in its folder.
 pub const WORKFLOW: &str = "workflow.ncl";
 

@@ -130,7 +130,16 @@ record!(/// A BuildKit secret.
 Secret { id: String, required: bool, purpose: Option<String>, });
 
 record!(/// What a build needs.
-Resources { cpu: f64, memory_mb: f64, disk_mb: f64, time_budget_min: f64, expected_min: Option<f64>, });
+Resources {
+    cpu: Option<f64>,
+    memory_mb: Option<f64>,
+    disk_mb: f64,
+    time_budget_min: Option<f64>,
+    expected_min: Option<f64>,
+});
+
+record!(/// A `.build-spec.ncl`.
+BuildSpec { cpu: Option<f64>, memory_mb: Option<f64>, time_budget_min: Option<f64>, });
 
 record!(/// Commands beside the build.
 Hooks {
@@ -168,11 +177,11 @@ Catalog {
     #[serde(default)]
     tiers: Vec<Tier>,
     #[serde(default)]
+    events: Option<Events>,
+    #[serde(default)]
     caches: Option<Caches>,
     #[serde(default)]
     sccache: Option<SccacheSettings>,
-    #[serde(default)]
-    events: Option<Events>,
     cache_version: f64,
 });
 

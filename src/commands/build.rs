@@ -19,6 +19,7 @@ use super::images::RegistryArgs;
 use super::planning::{self, PlanArgs, Planned};
 use super::pool::{self, RunnerArgs};
 use super::progress::ProgressArgs;
+use super::sizing;
 use crate::cache::Session;
 use crate::engine::{About, Engine};
 use crate::event::{self, Action, FailureKind, Kind, PlannedLayer, Reader, RunId, RunOutcome, SkippedLayer};
@@ -39,6 +40,7 @@ use crate::run::secrets::{GivenSecret, GivenSsh, Missing, Secrets, SecretsError}
 use crate::run::staging::Copies;
 use crate::run::{self, Attest, Ended, Promote, Settings, Work};
 use crate::runner::Pool;
+use crate::runner::providers::orchestrator::Reporter;
 use crate::snapshot::Snapshot;
 use crate::tree;
 
@@ -197,9 +199,14 @@ fn build(
     });
     let log = |layer: &LayerName| Some(history.as_ref().ok()?.log(&run, layer));
     let jobs = args.jobs();
+    let rows: Vec<_> = pool.iter().flat_map(Pool::sources).map(|source| source.row.clone()).collect();
+    let sizes = sizing::sizes(context, &snapshot, plan.steps.iter().map(|step| &step.layer), &rows, args.runners.size);
+    let reporter = host.as_ref().ok().and_then(|host| Reporter::new(rows.iter(), host));
+    let telling = reporter.as_ref().map(Reporter::telling);
+    readers.extend(reporter.map(|reporter| Box::new(reporter) as Box<dyn Reader>));
     let settings = Settings {
         schedule: Options { jobs, keep_going: args.keep_going, attempts: ATTEMPTS },
-        sizes: args.runners.sizes(&snapshot, plan),
+        sizes,
         promote: args.promote.into(),
         attest: args.attest.into(),
         cache,
@@ -232,6 +239,9 @@ fn build(
         let ended = AssertUnwindSafe(running).catch_unwind().await;
         if let Some(pool) = pool {
             pool::close(context, pool).await;
+        }
+        if let Some(telling) = telling {
+            telling.end().await;
         }
         let ended = ended.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
         ended.map_err(|error| CommandError::new(Exit::Failure, format!("the plan can't be run: {error}")))

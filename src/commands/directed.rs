@@ -85,11 +85,6 @@ pub fn command_line(command: &Command, matches: &ArgMatches, directives: &Direct
             Some(long) => words.push(format!("--{long}").into()),
         }
     }
-    for (name, _) in &directed {
-        if !build.get_arguments().any(|argument| argument.get_id() == *name) {
-            ui.remark(&format!("a directive is not followed: there is no --{}", name.replace('_', "-")));
-        }
-    }
     if !positional.is_empty() {
         words.push("--".into());
         words.extend(positional);
@@ -113,4 +108,44 @@ pub fn overlay(directives: &Directives) -> Option<Overlay> {
         .collect();
     let text = format!("{{\n{}}}\n", fields.concat());
     (!fields.is_empty()).then(|| Overlay { name: "the directives".to_owned(), path: None, text: text.into() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::options;
+    use crate::model::{DirectedLayers, Directives, Disposing, Promoting, Size, Storing};
+
+    #[test]
+    fn each_directive_is_an_option_of_build() {
+        let text = || "x".to_owned();
+        let layers = |dependents| DirectedLayers {
+            names: vec!["x".parse().unwrap()],
+            all: true,
+            changed: vec![text()],
+            since: Some(text()),
+            dependents: Some(dependents),
+            only: vec![text()],
+        };
+        let directives = |dependents| Directives {
+            workspace: Some(text()),
+            layers: layers(dependents),
+            runners: vec![text()],
+            size: Some(Size { cpu: 1, memory_mb: 1 }),
+            jobs: Some(1),
+            registry: None,
+            actor: Some(text()),
+            disposition: Some(Disposing::Discard),
+            store: Some(Storing::None),
+            promote: Some(Promoting::None),
+            events: Some("nats://x".parse().unwrap()),
+            prefix: None,
+        };
+        let command = super::super::command();
+        let build = command.find_subcommand("build").unwrap();
+        let said = [true, false].map(|dependents| options(&directives(dependents))).concat();
+        assert_eq!(said.len(), 30);
+        for (name, _) in said {
+            assert!(build.get_arguments().any(|argument| argument.get_id() == name), "{name}");
+        }
+    }
 }

@@ -2,8 +2,6 @@ use super::caching::ActorArgs;
 use super::context::{Context, find_layer};
 use super::error::CommandError;
 use super::exit::Exit;
-use crate::cache::CacheRefs;
-use crate::model::Actor;
 use crate::report::json;
 use crate::report::json::directives::Directives;
 use crate::size::Sizing;
@@ -16,6 +14,8 @@ use crate::size::Sizing;
 pub struct Args {
     /// The layer
     layer: String,
+    #[command(flatten)]
+    who: ActorArgs,
 }
 
 pub fn run(context: &Context<'_>, args: &Args) -> Result<Exit, CommandError> {
@@ -33,11 +33,9 @@ pub fn run(context: &Context<'_>, args: &Args) -> Result<Exit, CommandError> {
     let config = snapshot.catalog.config.as_ref();
     let tiers = config.map(|config| &config.tiers[..]).unwrap_or_default();
     let runners = config.map(|config| &config.runners[..]).unwrap_or_default();
-    let sizing = Sizing::declared(&loaded.layer, tiers);
-    // Who asks is not who builds: the canonical caches are the same for everybody.
-    let session = ActorArgs { actor: Some(Actor::Ci), workspace: None }.session(&snapshot)?;
-    let CacheRefs { from, to } = session.references(&recipe.image, name);
-    let cache = (from.iter().map(ToString::to_string).collect(), to.as_ref().map(ToString::to_string));
+    let sizing = Sizing::of(loaded, &snapshot.catalog.files, None, tiers);
+    let cache = args.who.session(&snapshot)?.references(&recipe.image, name);
+    let cache = (cache.from.iter().map(ToString::to_string).collect(), cache.to.map(|to| to.to_string()));
     let answer = Directives::new(&recipe, snapshot.fingerprints().get(name), &sizing, runners, cache);
     context.ui.answer(&json::answer(answer))?;
     Ok(Exit::Success)

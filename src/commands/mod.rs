@@ -41,6 +41,8 @@ mod schema;
 mod scope;
 mod selection;
 mod show;
+mod size;
+mod sizing;
 mod status;
 mod suggest;
 mod ui;
@@ -139,6 +141,7 @@ enum Command {
     Show(show::Args),
     Directives(directives::Args),
     Integrate(integrate::Args),
+    Size(size::Args),
     Graph(graph::Args),
     Export(export::Args),
     Adr(adr::Args),
@@ -273,6 +276,7 @@ fn dispatch(context: &Context<'_>, command: &Command) -> Result<Exit, CommandErr
         Command::Show(args) => show::run(context, args),
         Command::Directives(args) => directives::run(context, args),
         Command::Integrate(args) => integrate::run(context, args),
+        Command::Size(args) => size::run(context, args),
         Command::Graph(args) => graph::run(context, args),
         Command::Export(args) => export::run(context, args),
         Command::Adr(args) => adr::run(context, args),

@@ -1,6 +1,5 @@
 //! The runners of a build, from the catalog's table and the command line.
 
-use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -11,11 +10,9 @@ use super::exit::Exit;
 use crate::engine::{Engine, Environment};
 use crate::event::RunId;
 use crate::host::clock::System;
-use crate::model::{Catalog, LayerName, ProviderKind, RunnerSource, Size};
-use crate::plan::{Plan, Step};
+use crate::model::{Catalog, ProviderKind, RunnerSource, Size};
 use crate::runner::providers::{self, Host};
 use crate::runner::{Endpoint, Folder, Opener, Owner, Pool, Record, Source, Swept};
-use crate::size::{Sizing, smallest};
 use crate::snapshot::Snapshot;
 
 /// How long a build waits for leases that others have left behind to go.
@@ -61,18 +58,6 @@ impl RunnerArgs {
         let sources = rows.into_iter().map(source).collect::<Result<_, _>>()?;
         let ledger = Box::new(Folder::new(host.state.join("leases")));
         Ok(Pool::new(sources, ledger, open, Arc::new(System), Owner::this(), run.clone()))
-    }
-
-    /// The sizes of builds that the command line gives.
-    pub fn sizes(&self, snapshot: &Snapshot, plan: &Plan) -> BTreeMap<LayerName, Sizing> {
-        let Some(needs) = self.size else { return BTreeMap::new() };
-        let tiers = snapshot.catalog.config.as_ref().map(|config| &config.tiers[..]).unwrap_or_default();
-        let of = |step: &Step| {
-            let layer = snapshot.layer(&step.layer)?;
-            let tier = smallest(tiers, layer.build.platforms.first(), needs).cloned();
-            Some((step.layer.clone(), Sizing { needs, tier, ..Sizing::declared(layer, tiers) }))
-        };
-        plan.steps.iter().filter_map(of).collect()
     }
 
     fn rows(&self, snapshot: &Snapshot) -> Result<Vec<RunnerSource>, CommandError> {
@@ -124,6 +109,7 @@ pub fn host(context: &Context<'_>, snapshot: &Snapshot) -> Result<Host, CommandE
         env: Environment::of_process(),
         lamina: Some(context.program().to_owned()),
         root: context.root().to_owned(),
+        workspace: config.map(|catalog| catalog.name.clone()).unwrap_or_default(),
         state,
         plain_http: of(|catalog| catalog.plain_http.clone()),
         mirrors: config.map(|config| config.mirrors.clone()).unwrap_or_default(),

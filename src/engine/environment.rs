@@ -70,7 +70,7 @@ impl Environment {
         own.or_else(|| Some(PathBuf::from(self.get("HOME")?).join(".docker")))
     }
 
-    /// What a client gets of it: what it needs, and the named variables besides.
+    /// What a client, or a provider's program, gets of it: what it needs, and the named variables besides.
     pub fn passed<'a>(&self, named: impl Iterator<Item = &'a str>) -> BTreeMap<OsString, OsString> {
         let passes = |name: &str| {
             PASSED.iter().any(|passed| match passed.strip_suffix('*') {

@@ -66,16 +66,18 @@ fn of_step(ending: &Ending, culprit: VertexError, seen: Seen) -> SolveError {
     if let Some((_, outcome)) = text.rsplit_once("did not complete successfully: ") {
         let code = outcome.strip_prefix("exit code: ").and_then(leading_number);
         let name = first_line(&culprit.name);
-        let exhausted = outcome.contains("cannot allocate memory") || ending.code == Some(EXHAUSTED);
         let (kind, message, hint) = match code {
-            _ if exhausted => (FailureKind::Resources, format!("memory ran out in {name}"), Some(MEMORY)),
+            // The whole outcome: a command may quote the words, and ends with its code then.
+            _ if is_memory(outcome) => (FailureKind::Resources, format!("memory ran out in {name}"), Some(MEMORY)),
             Some(137) => (FailureKind::Step, format!("{name} was killed (exit code 137)"), Some(KILLED)),
             Some(code) => (FailureKind::Step, format!("{name} ended with exit code {code}"), None),
             None => (FailureKind::Step, format!("{name} failed: {outcome}"), None),
         };
+        let out_of_memory = is_memory(outcome) && is_exhausted(ending, &seen);
         let error = error(kind, message, hint.as_slice(), seen);
-        return SolveError { step, exit_code: code, ..error };
+        return SolveError { step, exit_code: code, out_of_memory, ..error };
     }
+    let out_of_memory = is_memory(text) && is_exhausted(ending, &seen);
     let (kind, retryable, hint) = classify(text);
     let name = culprit.name.as_str();
     let kind = match kind {
@@ -91,7 +93,19 @@ fn of_step(ending: &Ending, culprit: VertexError, seen: Seen) -> SolveError {
         FailureKind::Base | FailureKind::Registry | FailureKind::Unauthorized => text.to_owned(),
         _ => format!("{}: {text}", first_line(name)),
     };
-    SolveError { step, retryable, ..error(kind, message, hint.as_slice(), seen) }
+    SolveError { step, retryable, out_of_memory, ..error(kind, message, hint.as_slice(), seen) }
+}
+
+/// Whether an outcome is that memory ran out, in the words of BuildKit 0.16 and later: its executor reads the kernel's
+/// count of kills, where it can (cgroup v2).
+fn is_memory(outcome: &str) -> bool {
+    outcome.trim_end().ends_with("cannot allocate memory")
+}
+
+/// Whether the client says that a resource was exhausted. That alone may be the disk.
+fn is_exhausted(ending: &Ending, seen: &Seen) -> bool {
+    let says_so = |line: &String| line.contains("ResourceExhausted: ") && is_memory(line);
+    ending.code == Some(EXHAUSTED) || seen.tail.iter().any(says_so)
 }
 
 /// Whether a step looks up or fetches an image that the build starts from.
@@ -123,7 +137,11 @@ fn of_tail(ending: &Ending, seen: Seen) -> SolveError {
             let message = "the client was killed".to_owned();
             SolveError { retryable: true, ..error(FailureKind::Engine, message, &[], seen) }
         }
-        false => SolveError { retryable, ..error(kind, message, hint.as_slice(), seen) },
+        false => {
+            let out_of_memory =
+                is_memory(&message) && (message.contains("ResourceExhausted: ") || ending.code == Some(EXHAUSTED));
+            SolveError { retryable, out_of_memory, ..error(kind, message, hint.as_slice(), seen) }
+        }
     }
 }
 

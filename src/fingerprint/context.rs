@@ -6,6 +6,9 @@ use crate::diag::Diagnostic;
 use crate::model::{Layer, RelPath};
 use crate::tree::{self, Entry, EntryKind, Files, Hash, Ignore, TreeError, sha256};
 
+/// What says how large a build is: the catalog's `BUILD_SPEC`.
+const BUILD_SPEC: &str = ".build-spec.ncl";
+
 /// The largest build context, in bytes.
 pub const MAX_CONTEXT: u64 = 1 << 30;
 
@@ -118,13 +121,15 @@ impl<'a> ContextFolder<'a> {
     /// Whether a file is part of it, by its name alone.
     ///
     /// The workflow, the Dockerfile and its ignore files are never part of it: they have their own place among the
-    /// inputs, where a comment in the workflow makes nothing stale.
+    /// inputs, where a comment in the workflow makes nothing stale. Nor is what says how large its build is, which is no
+    /// input.
     pub fn has(&self, workflow: &RelPath, ignore: &DockerIgnore, file: &RelPath) -> bool {
         // The repository's own files are no part of what it holds.
         let of_git = file.as_str() == ".git" || file.as_str().starts_with(".git/");
         match file.below(self.folder) {
             None | Some("") => false,
             Some(_) if of_git || self.is_ignore_file(file) => false,
+            Some(BUILD_SPEC) => false,
             Some(path) => file != workflow && *file != self.layer.build.dockerfile && ignore.keeps(path),
         }
     }

@@ -72,8 +72,8 @@ impl Journal {
         line.push(b'\n');
         open.events.write_all(&line)?;
         open.log(&self.history, event)?;
-        if let Some((layer, ended, took)) = open.fold.read(event)
-            && let Err(error) = self.history.remember(layer, ended, took)
+        if let Some(worked) = open.fold.read(event)
+            && let Err(error) = self.history.remember(worked)
             && !std::mem::replace(&mut open.forgetful, true)
         {
             self.trouble = Some(format!("how long layers take is not noted: {error}"));

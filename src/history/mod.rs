@@ -1,4 +1,4 @@
-//! What earlier runs did, in the state folder: their events, the layers' logs, and how long layers took.
+//! What earlier runs did, in the state folder: their events, the layers' logs, and how long layers took and what they used.
 //!
 //! Nothing here is needed for a right result: the registry alone says what is built. A history that is deleted costs
 //! estimates and reports. `$XDG_STATE_HOME/lamina/CATALOG-HASH/` holds
@@ -23,7 +23,8 @@ use sha2::{Digest, Sha256};
 
 pub use events::{Events, MAX_EVENTS, MAX_LINE, Passed, ReadError};
 pub use journal::Journal;
-pub use layers::{Ended, Layers};
+use layers::Worked;
+pub use layers::{Ended, Layers, Used};
 pub use retention::Retention;
 
 use crate::event::RunId;
@@ -104,8 +105,8 @@ impl History {
             let Ok(events) = self.events(run) else { continue };
             let mut fold = layers::Fold::default();
             for event in events.map_while(Result::ok) {
-                if let Some((layer, ended, took)) = fold.read(&event) {
-                    layers.add(layer, ended, took);
+                if let Some(worked) = fold.read(&event) {
+                    layers.add(worked);
                 }
             }
         }
@@ -113,11 +114,11 @@ impl History {
     }
 
     /// Adds how a layer ended to what is known of all. Somebody else may do the same at this moment.
-    fn remember(&self, layer: LayerName, ended: Ended, took: Option<std::time::Duration>) -> io::Result<()> {
+    fn remember(&self, worked: Worked) -> io::Result<()> {
         let lock = private_file(&self.folder.join("layers.lock"), OpenOptions::new().write(true).truncate(false))?;
         layers::lock(&lock)?;
         let mut layers = self.layers();
-        layers.add(layer, ended, took);
+        layers.add(worked);
         layers.write(&self.folder, &self.layers_file())
     }
 

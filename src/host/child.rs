@@ -172,7 +172,7 @@ impl Program {
         }
     }
 
-    fn command(&self) -> Command {
+    pub(super) fn command(&self) -> Command {
         let mut command = match &self.lamina {
             Some(lamina) => guard::command(lamina, &self.path),
             None => Command::new(&self.path),

@@ -3,6 +3,7 @@
 
 pub mod child;
 pub mod clock;
+pub mod exchange;
 pub mod guard;
 pub mod lines;
 pub mod machine;

@@ -29,12 +29,12 @@ pub struct Catalog {
     pub runners: Vec<RunnerSource>,
     /// The sizes that runners are leased in.
     pub tiers: Vec<Tier>,
+    /// Where builds tell other programs what happens.
+    pub events: Events,
     /// The layers whose canonical caches pipelines beside CI may write, by the pipeline's name.
     pub granted: BTreeMap<ActorName, BTreeSet<LayerName>>,
     /// Where compiled crates are shared below the layers, where they are.
     pub sccache: Option<Sccache>,
-    /// Where builds tell other programs what happens.
-    pub events: Events,
     /// The knob that has all layers rebuilt.
     pub cache_version: u64,
 }

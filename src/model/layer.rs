@@ -204,19 +204,50 @@ pub struct Secret {
     pub purpose: Option<String>,
 }
 
-/// What one build needs.
+/// What one build needs, as far as the layer says it; `size` knows the rest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Resources {
     /// Processors.
-    pub cpu: u64,
+    pub cpu: Option<u64>,
     /// Memory, in MiB.
-    pub memory_mb: u64,
+    pub memory_mb: Option<u64>,
     /// Disk, in MiB.
     pub disk_mb: u64,
     /// Minutes after which a build is ended.
-    pub time_budget_min: u64,
+    pub time_budget_min: Option<u64>,
     /// Minutes that one build takes as a rule, on a machine of this size.
     pub expected_min: Option<u64>,
+}
+
+impl Resources {
+    /// Processors where a layer says nothing, and nothing else is known of it.
+    pub const CPU: u64 = 2;
+    /// Memory in MiB, likewise.
+    pub const MEMORY_MB: u64 = 4096;
+    /// Minutes, likewise.
+    pub const MINUTES: u64 = 30;
+
+    /// Processors, MiB of memory and minutes, for those who look at nothing but the layer.
+    pub fn declared_or_common(self) -> (u64, u64, u64) {
+        (
+            self.cpu.unwrap_or(Self::CPU),
+            self.memory_mb.unwrap_or(Self::MEMORY_MB),
+            self.time_budget_min.unwrap_or(Self::MINUTES),
+        )
+    }
+}
+
+/// What `.build-spec.ncl` in a build context says of its size.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct BuildSpec {
+    /// The file, relative to the catalog's root.
+    pub file: RelPath,
+    /// Processors.
+    pub cpu: Option<u64>,
+    /// Memory, in MiB.
+    pub memory_mb: Option<u64>,
+    /// Minutes after which a build is ended.
+    pub time_budget_min: Option<u64>,
 }
 
 /// Commands beside a build, on the machine that runs lamina.

@@ -30,8 +30,8 @@ pub use directives::{DirectedLayers, Directives, Disposing, Promoting, Storing};
 pub use events::{DEFAULT_PREFIX, Events, NatsServers, NatsServersError, is_subject, is_subject_token};
 pub use image::{Digest, Fingerprint, ImageError, ImageRef, is_tag};
 pub use layer::{
-    Artifact, Base, Build, Class, Donor, Edge, EdgeKind, Hook, Hooks, Layer, NativeDep, NativeSource, Needed, Network,
-    Resources, Secret, Tool, secret_variable,
+    Artifact, Base, Build, BuildSpec, Class, Donor, Edge, EdgeKind, Hook, Hooks, Layer, NativeDep, NativeSource,
+    Needed, Network, Resources, Secret, Tool, secret_variable,
 };
 pub use name::{LayerName, NameError, nearest};
 pub use path::{PathError, RelPath};

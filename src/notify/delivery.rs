@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use async_nats::{ConnectOptions, Event, ServerAddr};
+use async_nats::{ConnectOptions, Event, RequestErrorKind, ServerAddr};
 use bytes::Bytes;
 use tokio::runtime::Builder;
 use tokio::sync::{mpsc, watch};
@@ -58,6 +58,8 @@ struct Shared {
     given: AtomicU64,
     delivered: AtomicU64,
     state: watch::Sender<State>,
+    /// How often the server has refused something.
+    refusals: watch::Sender<u64>,
     why: Mutex<Option<String>>,
 }
 
@@ -80,9 +82,13 @@ pub struct Delivery {
 
 /// A queue, and the thread that empties it.
 pub(super) fn open(settings: Settings) -> io::Result<(Queue, Delivery)> {
-    let state = watch::Sender::new(State::Trying);
-    let shared =
-        Arc::new(Shared { given: AtomicU64::new(0), delivered: AtomicU64::new(0), state, why: Mutex::new(None) });
+    let shared = Arc::new(Shared {
+        given: AtomicU64::new(0),
+        delivered: AtomicU64::new(0),
+        state: watch::Sender::new(State::Trying),
+        refusals: watch::Sender::new(0),
+        why: Mutex::new(None),
+    });
     let (sender, queue) = mpsc::channel(QUEUE);
     let (end, ended) = sync_channel(1);
     let place = settings.servers.to_string();
@@ -117,11 +123,8 @@ impl Delivery {
     /// other end has to be dropped before. Returns what did not arrive, and why.
     pub fn finish(self) -> Option<String> {
         let deadline = Instant::now() + FLUSH;
-        loop {
-            match self.ended.recv_timeout(LOOK.min(deadline.saturating_duration_since(Instant::now()))) {
-                Err(RecvTimeoutError::Timeout) => {}
-                Ok(()) | Err(RecvTimeoutError::Disconnected) => break,
-            }
+        let look = || LOOK.min(deadline.saturating_duration_since(Instant::now()));
+        while self.ended.recv_timeout(look()) == Err(RecvTimeoutError::Timeout) {
             if self.state() == State::Absent || Instant::now() >= deadline {
                 break;
             }
@@ -165,8 +168,10 @@ impl Shared {
                 self.because("the connection was lost");
                 self.set(State::Lost);
             }
-            Event::Closed => self.set(State::Done),
-            Event::ServerError(error) => self.because(&error.to_string()),
+            Event::ServerError(error) => {
+                self.because(&error.to_string());
+                self.refusals.send_modify(|refusals| *refusals += 1);
+            }
             Event::ClientError(error) => {
                 self.because(&error.to_string());
                 if before == State::Trying {
@@ -227,8 +232,17 @@ async fn deliver(
             Err(why) => shared.because(&why),
         }
     }
-    // It is closed when the server has answered to what comes behind all messages.
-    if client.drain().await.is_ok() {
-        let _ = state.wait_for(|state| *state == State::Done).await;
+    // A server answers in order: it has the messages when it answers to what comes behind them, be it by refusing it. What
+    // is asked is whether anybody listens where nobody does.
+    let mut refusals = shared.refusals.subscribe();
+    let is_answered = tokio::select! {
+        answer = client.request(client.new_inbox(), Bytes::new()) => match answer {
+            Ok(_) => true,
+            Err(error) => error.kind() == RequestErrorKind::NoResponders,
+        },
+        refused = refusals.changed() => refused.is_ok(),
+    };
+    if is_answered {
+        shared.set(State::Done);
     }
 }

@@ -82,14 +82,15 @@ pub fn show_text(snapshot: &Snapshot, loaded: &LoadedLayer) -> String {
     row("annotations", pairs(&layer.build.annotations));
     row("platforms", layer.build.platforms.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "));
     let resources = layer.build.resources;
+    let (cpu, memory_mb, minutes) = resources.declared_or_common();
     row(
         "resources",
         format!(
             "{}, {} MiB of memory, {} MiB of disk, {}{}",
-            count(usize::try_from(resources.cpu).unwrap_or(usize::MAX), "processor"),
-            resources.memory_mb,
+            count(usize::try_from(cpu).unwrap_or(usize::MAX), "processor"),
+            memory_mb,
             resources.disk_mb,
-            count(usize::try_from(resources.time_budget_min).unwrap_or(usize::MAX), "minute"),
+            count(usize::try_from(minutes).unwrap_or(usize::MAX), "minute"),
             resources.expected_min.map(|min| format!(" ({min} expected)")).unwrap_or_default(),
         ),
     );

@@ -20,6 +20,7 @@ pub mod reason;
 pub mod run;
 pub mod runners;
 pub mod sarif;
+pub mod size;
 pub mod status;
 pub mod suggest;
 pub mod units;

@@ -17,12 +17,12 @@ use super::steps::Steps;
 use super::{Promote, Work, donor, promotion, sccache};
 use crate::engine::{About, Engine, Solve, SolveError, Solved};
 use crate::event::{Action, Built, Failure, FailureKind, Kind, Origin, ProbeResult, StepStatus};
-use crate::model::{Digest, Hook, ImageRef, Layer, LayerName, Platform, Size, Tier};
+use crate::model::{Digest, Hook, ImageRef, Layer, LayerName, Platform, Tier};
 use crate::plan::Step;
 use crate::publish::{self, Contents, DonorImage, Proof, UnitsError};
 use crate::registry::{self, Registry, RegistryError, if_found};
 use crate::runner::Request;
-use crate::size::{self, Sizing};
+use crate::size::Sizing;
 
 /// How long is waited before another attempt; the last one holds for all further ones.
 const WAITS: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(4)];
@@ -83,7 +83,8 @@ impl<R: Registry> LayerWork<'_, R> {
     async fn attempts(&self) -> Result<Good, Stop> {
         let mut attempt = 1;
         let mut image = None;
-        let mut size = sizing(self.work, self.step);
+        let gone = || failed(FailureKind::Other, format!("there is no layer {}", self.step.layer));
+        let mut size = sizing(self.work, self.step).ok_or_else(gone)?;
         loop {
             let (layer, parents) = (self.step.layer.clone(), self.parents.clone());
             self.tell(Kind::LayerStarted { layer, attempt, parents });
@@ -452,12 +453,11 @@ impl<R: Registry> LayerWork<'_, R> {
     }
 }
 
-/// What the build of a step's layer gets.
-fn sizing<R: Registry>(work: &Work<'_, R>, step: &Step) -> Sizing {
+/// What the build of a step's layer gets; none for a layer that is not there, which can't be built either.
+fn sizing<R: Registry>(work: &Work<'_, R>, step: &Step) -> Option<Sizing> {
     let known = work.settings.sizes.get(&step.layer).cloned();
-    let declared = || Some(Sizing::declared(work.snapshot.layer(&step.layer)?, tiers(work)));
-    let nothing = || Sizing { needs: Size { cpu: 1, memory_mb: 1024 }, tier: None, minutes: 30 };
-    known.or_else(declared).unwrap_or_else(nothing)
+    let catalog = &work.snapshot.catalog;
+    known.or_else(|| Some(Sizing::of(catalog.layers.get(&step.layer)?, &catalog.files, None, tiers(work))))
 }
 
 fn tiers<'w, R: Registry>(work: &'w Work<'_, R>) -> &'w [Tier] {
@@ -470,8 +470,7 @@ fn platforms<'w, R: Registry>(work: &'w Work<'_, R>, step: &Step) -> &'w [Platfo
 
 /// The size of the one attempt after memory ran out.
 fn larger<R: Registry>(work: &Work<'_, R>, step: &Step, size: &Sizing) -> Option<Sizing> {
-    let tier = size::larger(tiers(work), platforms(work, step).first(), size.leased())?.clone();
-    Some(Sizing { needs: tier.size, tier: Some(tier), minutes: size.minutes })
+    size.larger(tiers(work), platforms(work, step).first())
 }
 
 /// What a hook of a layer is told.
@@ -497,8 +496,8 @@ pub(super) fn hook_input<R: Registry>(
 }
 
 /// The lease that work at a step asks for.
-pub(super) fn request<R: Registry>(work: &Work<'_, R>, step: &Step) -> Request {
-    request_of(work, step, &sizing(work, step))
+pub(super) fn request<R: Registry>(work: &Work<'_, R>, step: &Step) -> Option<Request> {
+    Some(request_of(work, step, &sizing(work, step)?))
 }
 
 fn request_of<R: Registry>(work: &Work<'_, R>, step: &Step, size: &Sizing) -> Request {

@@ -116,7 +116,8 @@ async fn attest<R: Registry>(
     if work.settings.attest < Attest::All {
         return;
     }
-    let runner = Leased::new(work, layer::request(work, done.step), tell, cancel);
+    let Some(request) = layer::request(work, done.step) else { return };
+    let runner = Leased::new(work, request, tell, cancel);
     let written = async {
         let engine = runner.engine().await?;
         let contents = Contents { snapshot: &work.snapshot, layer: name, image, digest };

@@ -142,14 +142,15 @@ fn a_hook_keeps_tags_where_they_are() {
         Err(_) => eprintln!("the hook in Nushell is skipped: there is no nu on PATH"),
     }
     shop.layer("free", "", "RUN true", "tags = [\"latest\"],").lock();
-    for promote in ["all", "each"] {
+    // The first of the runs builds, the second one finds all up to date.
+    for promote in ["each", "all"] {
         for name in &layers {
             shop.file(&format!("layers/{name}/FREEZE"), "").file(&format!("layers/{name}/.dockerignore"), "FREEZE\n");
         }
         let (code, report) = shop.build(&["--all", "--promote", promote]);
         assert_eq!((code, report["outcome"].as_str()), (Some(7), Some("failed")), "{report:#}");
         for name in &layers {
-            assert_eq!(layer(&report, name)["outcome"], "succeeded", "{report:#}");
+            assert!(layer(&report, name)["failure"].is_null(), "{report:#}");
             assert_eq!(shop.digest(name, "latest"), None);
         }
         assert!(report.to_string().contains("is frozen"), "{report:#}");
@@ -209,7 +210,8 @@ fn directives_say_what_a_session_builds() {
     assert!(ran.stderr.contains("LAYER gives way to the directives\n"), "{ran:?}");
     let report: Value = serde_json::from_str(&ran.stdout).unwrap();
     assert_eq!(report["layers"].as_array().unwrap().len(), 1, "{report:#}");
-    assert_eq!((&report["namespace"], &report["promoted"]), (&elsewhere.as_str().into(), &serde_json::json!([])));
+    assert_eq!(report["workspace"]["namespace"], elsewhere.as_str());
+    assert_eq!(report["promotion"]["tags"], serde_json::json!([]));
     // Nothing of it lies where the catalog's own images do.
     assert_eq!(shop.tags("it"), Vec::<String>::new());
 }

@@ -119,9 +119,9 @@ fn a_change_of_anything_that_was_evaluated_is_seen() {
     assert_eq!(field(&["docs"]), "first");
     shop.file("layers/app/docs.md", "second");
     assert_eq!(field(&["docs"]), "second");
-    assert_eq!(field(&["build", "resources", "memory_mb"]), 4096);
-    shop.replace("schemas/build_directives.ncl", "= 4096", "= 5000");
-    assert_eq!(field(&["build", "resources", "memory_mb"]), 5000);
+    assert_eq!(field(&["build", "resources", "disk_mb"]), 8192);
+    shop.replace("schemas/build_directives.ncl", "= 8192", "= 5000");
+    assert_eq!(field(&["build", "resources", "disk_mb"]), 5000);
     shop.replace("catalog/catalog.ncl", "[\"linux/amd64\"]", "[\"linux/arm64\"]");
     assert_eq!(field(&["build", "platforms"]), serde_json::json!(["linux/arm64"]));
     shop.replace("layers/app/workflow.ncl", "The layer app", "Other");

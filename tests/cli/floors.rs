@@ -59,6 +59,8 @@ const ROOMS: &[(&str, u8, &[&str])] = &[
         ],
     ),
     ("cooked", 4, &["model", "registry", "tree", "unit", "snapshot"]),
+    ("runner", 3, &["model", "host", "registry", "event", "engine"]),
+    ("size", 4, &["model", "tree", "catalog", "fingerprint"]),
     (
         "plan",
         5,
@@ -143,9 +145,9 @@ const ROOMS: &[(&str, u8, &[&str])] = &[
         "report",
         8,
         &[
-            "cache",
             "notify",
             "size",
+            "cache",
             "warm",
             "model",
             "diag",
@@ -180,10 +182,10 @@ const ROOMS: &[(&str, u8, &[&str])] = &[
         "commands",
         9,
         &[
-            "cache",
             "runner",
             "size",
             "notify",
+            "cache",
             "warm",
             "model",
             "diag",
@@ -212,6 +214,8 @@ const ROOMS: &[(&str, u8, &[&str])] = &[
             "cargo",
             "cooked",
             "suggest",
+            "runner",
+            "size",
         ],
     ),
 ];
@@ -334,8 +338,8 @@ fn libraries_stay_in_their_rooms() {
         ("petgraph", &["graph"]),
         ("parse_dockerfile", &["dockerfile"]),
         ("clap", &["commands"]),
-        ("reqwest", &["registry"]),
-        ("rustls", &["registry"]),
+        ("reqwest", &["registry", "runner"]),
+        ("rustls", &["registry", "runner"]),
         ("indicatif", &["report"]),
         // What waits for others: registries, programs, builds.
         ("tokio", &["host", "registry", "engine", "notify", "runner", "publish", "warm", "run", "commands"]),

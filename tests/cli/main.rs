@@ -46,6 +46,7 @@ mod server;
 mod shared;
 mod shells;
 mod since;
+mod size;
 mod status;
 mod suggest;
 mod suggest_more;

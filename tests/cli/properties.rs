@@ -107,7 +107,13 @@ fn layer(own: LayerName, build_base: Base, runtime_base: Base, donors: Vec<Donor
             annotations: BTreeMap::new(),
             secrets: ["h", "i"].map(|id| Secret { id: id.to_owned(), required: false, purpose: None }).to_vec(),
             platforms: ["linux/amd64", "linux/arm64"].map(|platform| platform.parse::<Platform>().unwrap()).to_vec(),
-            resources: Resources { cpu: 1, memory_mb: 1, disk_mb: 1, time_budget_min: 1, expected_min: Some(1) },
+            resources: Resources {
+                cpu: Some(1),
+                memory_mb: Some(1),
+                disk_mb: 1,
+                time_budget_min: Some(1),
+                expected_min: Some(1),
+            },
             cache_version: 0,
         },
         hooks: Hooks::default(),
@@ -177,6 +183,7 @@ impl Spec {
             workflow: folder(&layer.name).join("workflow.ncl").unwrap(),
             imports: Vec::new(),
             spans: Spans::default(),
+            build_spec: None,
             layer: layer.clone(),
         };
         let config = Catalog {
@@ -191,9 +198,9 @@ impl Spec {
             ignored: Vec::new(),
             runners: Vec::new(),
             tiers: Vec::new(),
+            events: Default::default(),
             granted: BTreeMap::new(),
             sccache: None,
-            events: Default::default(),
             cache_version: self.cache_version,
         };
         let catalog = Loaded {
@@ -206,6 +213,7 @@ impl Spec {
             adrs: Vec::new(),
             axioms: Vec::new(),
             decision_files: BTreeSet::new(),
+            spec_files: BTreeSet::new(),
             overlaid: false,
             overlay_files: Vec::new(),
             findings: Vec::new(),
@@ -325,7 +333,7 @@ fn change_no_input(spec: &mut Spec, at: usize, kind: usize) {
         1 => layer.docs = Some("d".to_owned()),
         2 => {
             layer.build.resources =
-                Resources { cpu: 9, memory_mb: 9, disk_mb: 9, time_budget_min: 9, expected_min: None }
+                Resources { cpu: Some(9), memory_mb: Some(9), disk_mb: 9, time_budget_min: Some(9), expected_min: None }
         }
         3 => layer.hooks.post_build = vec![Hook::plain(vec!["make".to_owned()])],
         4 => layer.native_deps.reverse(),

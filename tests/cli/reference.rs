@@ -137,10 +137,10 @@ fn whole_workflow() -> raw::Workflow {
             annotations: BTreeMap::new(),
             platforms: Some(vec![text()]),
             resources: raw::Resources {
-                cpu: 1.0,
-                memory_mb: 1.0,
+                cpu: Some(1.0),
+                memory_mb: Some(1.0),
                 disk_mb: 1.0,
-                time_budget_min: 1.0,
+                time_budget_min: Some(1.0),
                 expected_min: Some(1.0),
             },
             cache_version: 0.0,

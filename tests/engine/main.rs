@@ -11,3 +11,4 @@ mod lab;
 mod opening;
 mod recordings;
 mod success;
+mod verdicts;

@@ -140,7 +140,7 @@ fn the_rust_layer_evaluates() {
     assert_eq!(workflow.class, raw::Class::Toolchain);
     assert!(workflow.build_base.image.as_ref().is_some_and(|image| image.starts_with("rust:")));
     assert_eq!(workflow.build.dockerfile, "Dockerfile");
-    assert_eq!(workflow.build.resources.memory_mb, 2048.0);
+    assert_eq!(workflow.build.resources.memory_mb, Some(2048.0));
     assert_eq!(workflow.build.args["CARGO_CHEF_VERSION"], "0.1.78");
     assert_eq!(workflow.cooked, None);
 

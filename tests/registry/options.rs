@@ -77,9 +77,9 @@ fn a_catalog_says_how_registries_are_asked() {
         ignored: vec![],
         runners: Vec::new(),
         tiers: Vec::new(),
+        events: Default::default(),
         granted: std::collections::BTreeMap::new(),
         sccache: None,
-        events: Default::default(),
         cache_version: 1,
     };
     let options = Options::for_catalog(&catalog, |name| (name == "HOME").then(|| "/home/me".into()));

@@ -54,6 +54,7 @@ impl Shop {
             folder,
             imports: Vec::new(),
             spans: Spans::default(),
+            build_spec: None,
             layer,
         };
         let config = Catalog {
@@ -68,9 +69,9 @@ impl Shop {
             ignored: Vec::new(),
             runners: Vec::new(),
             tiers: Vec::new(),
+            events: Default::default(),
             granted: std::collections::BTreeMap::new(),
             sccache: None,
-            events: Default::default(),
             cache_version: 0,
         };
         let snapshot = Snapshot::new(Loaded {
@@ -83,6 +84,7 @@ impl Shop {
             adrs: Vec::new(),
             axioms: Vec::new(),
             decision_files: BTreeSet::new(),
+            spec_files: BTreeSet::new(),
             overlaid: false,
             overlay_files: Vec::new(),
             findings: Vec::new(),
@@ -127,7 +129,13 @@ pub fn layer() -> Layer {
             labels: BTreeMap::new(),
             annotations: BTreeMap::new(),
             platforms: Vec::new(),
-            resources: Resources { cpu: 1, memory_mb: 1, disk_mb: 1, time_budget_min: 1, expected_min: None },
+            resources: Resources {
+                cpu: Some(1),
+                memory_mb: Some(1),
+                disk_mb: 1,
+                time_budget_min: Some(1),
+                expected_min: None,
+            },
             cache_version: 0,
         },
         hooks: Hooks::default(),

@@ -18,6 +18,9 @@ use crate::lab::{has, host, program, registry};
 use crate::leftovers;
 use crate::sshd::Sshd;
 
+/// What is left of a lease.
+pub type Left = Box<dyn Fn(&LeaseId) -> Vec<String>>;
+
 /// A provider under test.
 pub struct Fixture {
     /// What it is called in messages.
@@ -29,7 +32,7 @@ pub struct Fixture {
     /// The image that builds start from, as the engine reaches it.
     pub base: String,
     /// What is left of a lease elsewhere than on this machine: at a service, in a program's own books.
-    pub left: Box<dyn Fn(&LeaseId) -> Vec<String>>,
+    pub left: Left,
     /// Goes with the fixture.
     pub folder: TempDir,
 }
@@ -268,7 +271,7 @@ pub fn container(test: &str) -> Option<Fixture> {
 }
 
 #[test]
-fn engine() {
+fn engine_holds() {
     let test = "the contract of engine";
     let Some(registry) = registry(test) else { return };
     if has(test, "DOCKER_HOST names no engine", std::env::var_os("DOCKER_HOST").is_some()) {
@@ -307,7 +310,7 @@ fn memory_that_runs_out_in_a_container_is_known() {
 }
 
 #[test]
-fn ssh() {
+fn ssh_holds() {
     let test = "the contract of ssh";
     let Some(registry) = registry(test) else { return };
     let Some(sshd) = Sshd::start(test) else { return };

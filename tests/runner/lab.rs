@@ -34,8 +34,9 @@ pub fn host(folder: &TempDir, registry: &str) -> Host {
         env: Environment::of_process(),
         lamina: Some(env!("CARGO_BIN_EXE_lamina").into()),
         root: folder.path().to_owned(),
+        workspace: "runners".to_owned(),
         state: folder.path().join("state"),
         plain_http: vec![registry.to_owned()],
-        mirrors: Vec::new(),
+        ..Host::default()
     }
 }

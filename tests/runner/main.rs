@@ -9,6 +9,7 @@ mod contract;
 mod kubernetes;
 mod lab;
 mod leftovers;
+mod pool;
 #[path = "../build/shop.rs"]
 #[allow(dead_code)]
 mod shop;

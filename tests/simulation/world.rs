@@ -258,8 +258,9 @@ impl World {
     pub fn sizes(&self, snapshot: &Snapshot) -> BTreeMap<LayerName, Sizing> {
         let tiers = crate::tiers();
         let sized = |name: &LayerName| {
-            let layer = snapshot.layer(name)?;
-            self.chance(0.8).then(|| (name.clone(), Sizing::declared(layer, &tiers)))
+            let loaded = snapshot.catalog.layers.get(name)?;
+            let sizing = || Sizing::of(loaded, &snapshot.catalog.files, None, &tiers);
+            self.chance(0.8).then(|| (name.clone(), sizing()))
         };
         snapshot.graph.names().filter_map(sized).collect()
     }

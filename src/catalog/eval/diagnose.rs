@@ -430,6 +430,7 @@ fn contract_of(kind: Kind) -> &'static str {
         Kind::Adr => "Adr",
         Kind::Workflow => "Workflow",
         Kind::Directives => "Directives",
+        Kind::BuildSpec => "BuildSpec",
     }
 }
 

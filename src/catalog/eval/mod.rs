@@ -55,6 +55,8 @@ pub enum Kind {
     Workflow,
     /// What a caller asks of one run.
     Directives,
+    /// `.build-spec.ncl` in a build context.
+    BuildSpec,
 }
 
 /// A file to evaluate.
@@ -80,6 +82,8 @@ pub enum Record {
     Workflow(raw::Workflow),
     /// What a caller asks of one run.
     Directives(raw::Directives),
+    /// What a build needs.
+    BuildSpec(raw::BuildSpec),
 }
 
 /// Where each field of a record stands in its file: the field's path (`build.args.X`, `donors[1].layer`;

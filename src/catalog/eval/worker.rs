@@ -208,7 +208,7 @@ fn evaluate(
     let diagnoser = Diagnoser::new(hub, library, job, id);
     // Functions, and numbers that are no `f64`. A decision holds enum variants, which JSON does not know, and so does
     // the catalog where it says who leases runners.
-    if matches!(job.kind, Kind::Workflow | Kind::Catalog | Kind::Directives)
+    if matches!(job.kind, Kind::Workflow | Kind::Catalog | Kind::Directives | Kind::BuildSpec)
         && let Err(error) = serialize::validate(ExportFormat::Json, &full)
         && !(job.kind == Kind::Catalog && diagnoser.is_provider(&error))
     {
@@ -220,6 +220,7 @@ fn evaluate(
         Kind::Adr => raw::Adr::deserialize(full).map(Record::Adr),
         Kind::Workflow => raw::Workflow::deserialize(full).map(Record::Workflow),
         Kind::Directives => raw::Directives::deserialize(full).map(Record::Directives),
+        Kind::BuildSpec => raw::BuildSpec::deserialize(full).map(Record::BuildSpec),
     };
     let record = record.map_err(|error| vec![diagnoser.misshapen(&error.to_string())])?;
     let own = library.shown(&job.path).unwrap_or(id);

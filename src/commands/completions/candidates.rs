@@ -284,6 +284,7 @@ mod tests {
         "NAMESPACE",
         "DAYS",
         "HOURS",
+        "SIZE",
     ];
 
     fn check(command: &clap::Command) {

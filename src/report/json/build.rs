@@ -5,7 +5,9 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::Answer;
-use crate::event::{self, Action, FailureKind, NotRun, Origin, RunOutcome, SccacheUse, SkippedLayer, StepFailure};
+use crate::event::{
+    self, Action, FailureKind, NotRun, OomVerdict, Origin, RunOutcome, SccacheUse, SkippedLayer, StepFailure,
+};
 use crate::report::run::{self, LayerSummary, State, Summary};
 
 /// The answer of `lamina build`.
@@ -123,6 +125,8 @@ struct Layer<'a> {
     attempts: u32,
     /// Why it was tried again, attempt by attempt.
     retries: &'a [String],
+    /// The attempts for which memory ran out, in order. The next one after the first of them had a larger runner.
+    oom: Vec<Oom<'a>>,
     /// How many instructions of its Dockerfile were run.
     steps_run: u32,
     /// How many instructions of its Dockerfile were in a cache.
@@ -152,6 +156,17 @@ struct Sccache<'a> {
     errors: u64,
     /// Why the rest was compiled without it; null where it was not.
     off: Option<&'a str>,
+}
+
+/// An attempt for which memory ran out.
+#[derive(Debug, Serialize, JsonSchema)]
+struct Oom<'a> {
+    /// Which one, from 1.
+    attempt: u32,
+    /// How sure that is.
+    verdict: OomVerdict,
+    /// What says so, as text.
+    evidence: &'a str,
 }
 
 /// An earlier image of the layer as donor of its build.
@@ -308,6 +323,12 @@ impl<'a> Sccache<'a> {
     }
 }
 
+impl<'a> Oom<'a> {
+    fn new((attempt, oom): &'a (u32, event::Oom)) -> Self {
+        Self { attempt: *attempt, verdict: oom.verdict, evidence: &oom.evidence }
+    }
+}
+
 impl<'a> Donor<'a> {
     fn new(donor: &'a run::Donor) -> Self {
         Self {
@@ -455,6 +476,7 @@ impl<'a> Layer<'a> {
             expected_ms: planned.expected_ms,
             attempts: summary.attempts,
             retries: &summary.retries,
+            oom: summary.oom.iter().map(Oom::new).collect(),
             steps_run: summary.steps_run,
             steps_cached: summary.steps_cached,
             donor: summary.donor.as_ref().map(Donor::new),
@@ -482,6 +504,7 @@ impl<'a> Layer<'a> {
             expected_ms: None,
             attempts: 0,
             retries: &[],
+            oom: Vec::new(),
             steps_run: 0,
             steps_cached: 0,
             donor: None,

@@ -23,6 +23,7 @@ pub mod pins;
 pub mod plan;
 pub mod runners;
 pub mod schema;
+pub mod size;
 pub mod status;
 pub mod suggest;
 pub mod units;

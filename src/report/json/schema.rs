@@ -23,6 +23,7 @@ use super::new::Written;
 use super::pins::{Lock, Outdated};
 use super::plan::Plan;
 use super::runners::{Runners, RunnersPrune};
+use super::size::Sizes;
 use super::status::Status;
 use super::suggest::Suggest;
 use super::units::Units;
@@ -71,6 +72,7 @@ pub static SHAPES: &[Shape] = &[
     Shape::of::<Schemas>(),
     Shape::foreign::<SecretContext>("secret-context"),
     Shape::of::<Show<'_>>(),
+    Shape::of::<Sizes<'_>>(),
     Shape::of::<Units<'_>>(),
     Shape::of::<Status<'_>>(),
     Shape::of::<Suggest<'_>>(),

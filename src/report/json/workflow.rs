@@ -355,7 +355,8 @@ impl<'a> Ceilings<'a> {
 impl<'a> Build<'a> {
     pub fn new(build: &'a model::Build) -> Self {
         let secret = |s: &'a model::Secret| Secret { id: &s.id, required: s.required, purpose: s.purpose.as_deref() };
-        let model::Resources { cpu, memory_mb, disk_mb, time_budget_min, expected_min } = build.resources;
+        let model::Resources { disk_mb, expected_min, .. } = build.resources;
+        let (cpu, memory_mb, time_budget_min) = build.resources.declared_or_common();
         Self {
             dockerfile: build.dockerfile.as_str(),
             context: build.context.as_str(),

@@ -163,6 +163,7 @@ fn matrices(pipeline: &Pipeline<'_>) -> Matrices {
 }
 
 fn job(step: &Step<'_>, wave: usize, stage: usize) -> Job {
+    let (cpu, memory_mb, timeout_minutes) = step.recipe.layer.build.resources.declared_or_common();
     let layer = step.recipe.layer;
     let secret = |secret: &crate::model::Secret| JobSecret { id: secret.id.clone(), required: secret.required };
     Job {
@@ -183,9 +184,9 @@ fn job(step: &Step<'_>, wave: usize, stage: usize) -> Job {
         network: Some(layer.build.network).filter(|network| *network != Network::Default).map(Network::as_str),
         labels: equations(&layer.build.labels),
         annotations: equations(&layer.build.annotations),
-        cpu: layer.build.resources.cpu,
-        memory_mb: layer.build.resources.memory_mb,
-        timeout_minutes: layer.build.resources.time_budget_min,
+        cpu,
+        memory_mb,
+        timeout_minutes,
         expected_minutes: layer.build.resources.expected_min,
         reason: step.reason.clone(),
     }

@@ -131,20 +131,20 @@ pub fn beyond_limits(pipeline: &Pipeline<'_>, yaml: &str) -> Vec<String> {
 
 fn job(step: &Step<'_>, wave: usize, text: &mut String) -> Result<(), LineBreak> {
     let layer = step.recipe.layer;
-    let resources = layer.build.resources;
+    let (cpu, memory_mb, minutes) = layer.build.resources.declared_or_common();
     // A prefix, because `image` and `cache` are names that a layer may have and a job may not.
     let _ = write!(
         text,
         "\n# {}\n{}:\n  extends: .lamina-build\n  stage: \"wave {wave}\"\n  timeout: {} minutes\n",
         bare(&step.reason),
         quoted(&format!("build:{}", layer.name)),
-        resources.time_budget_min,
+        minutes,
     );
     let needs: Vec<String> = step.needs.iter().map(|name| quoted(&format!("build:{name}"))).collect();
     let _ = writeln!(text, "  needs: [{}]", needs.join(", "));
     let secrets: String = layer.build.secrets.iter().map(secret_line).collect();
-    let _ = writeln!(text, "  variables:\n    KUBERNETES_CPU_REQUEST: \"{}\"", resources.cpu);
-    let _ = writeln!(text, "    KUBERNETES_MEMORY_REQUEST: \"{}Mi\"", resources.memory_mb);
+    let _ = writeln!(text, "  variables:\n    KUBERNETES_CPU_REQUEST: \"{cpu}\"");
+    let _ = writeln!(text, "    KUBERNETES_MEMORY_REQUEST: \"{memory_mb}Mi\"");
     variable("LAMINA_LAYER", &quoted(layer.name.as_str()), text);
     variable("LAMINA_IMAGE", &quoted(&step.recipe.image.to_string()), text);
     variable("LAMINA_SECRETS", &quoted(secrets.trim_end()), text);

@@ -197,7 +197,10 @@ fn finished(outcome: &Outcome, took: Duration) -> Option<String> {
             Origin::Found => format!("found in the registry: somebody else built it, {took}"),
             Origin::Present => format!("proven in {took}"),
         }),
-        Outcome::Failed { failure } => Some(format!("failed after {took}: {}", shown(&failure.message))),
+        Outcome::Failed { failure } => {
+            let oom = failure.oom.as_ref().map(|oom| format!("; {}", shown(&oom_text(oom)))).unwrap_or_default();
+            Some(format!("failed after {took}: {}{oom}", shown(&failure.message)))
+        }
         Outcome::Cancelled => Some(format!("cancelled after {took}")),
         Outcome::NotRun { why } => Some(format!("not started: {}", crate::report::run::not_run(why))),
     }

@@ -10,5 +10,5 @@ mod shown;
 pub use bars::Bars;
 pub use board::{Board, Left};
 pub use json::JsonLines;
-pub use lines::{Lines, Plain};
+pub use lines::{Lines, Plain, oom_text};
 pub use shown::shown;

@@ -11,7 +11,7 @@ use jiff::Timestamp;
 pub use text::{Style, donor, list, not_run, probe, rolled_back, sccache, text};
 
 use crate::event::{
-    Built, CancelReason, Event, Kind, Outcome, PlannedLayer, ProbeResult, Reader, RunId, RunOutcome, SccacheUse,
+    Built, CancelReason, Event, Kind, Oom, Outcome, PlannedLayer, ProbeResult, Reader, RunId, RunOutcome, SccacheUse,
     SkippedLayer, StepStatus,
 };
 use crate::model::{Digest, ImageRef, LayerName};
@@ -102,6 +102,8 @@ pub struct LayerSummary {
     pub probes: Vec<ProbeResult>,
     /// Why it was tried again, attempt by attempt.
     pub retries: Vec<String>,
+    /// The attempts for which memory ran out, in order.
+    pub oom: Vec<(u32, Oom)>,
     /// The numbers of the steps that are instructions.
     instructions: BTreeSet<u32>,
 }
@@ -245,6 +247,7 @@ impl LayerSummary {
             sccache: None,
             probes: Vec::new(),
             retries: Vec::new(),
+            oom: Vec::new(),
             instructions: BTreeSet::new(),
         }
     }
@@ -280,17 +283,28 @@ impl LayerSummary {
                 all.errors = all.errors.saturating_add(used.errors);
                 all.off = all.off.take().or_else(|| used.off.clone());
             }
-            Kind::Retrying { reason, .. } => push(&mut self.retries, reason.clone()),
+            Kind::Retrying { reason, attempt, oom, .. } => {
+                push(&mut self.retries, reason.clone());
+                self.ran_out(*attempt, oom.as_ref());
+            }
             Kind::LayerBuilt { built, .. } => self.built(built),
             Kind::Probed { probe, .. } => push(&mut self.probes, probe.clone()),
             Kind::LayerFinished { outcome, ms, .. } => {
-                if let Outcome::Succeeded { built } = outcome {
-                    self.built(built);
+                match outcome {
+                    Outcome::Succeeded { built } => self.built(built),
+                    Outcome::Failed { failure } => self.ran_out(self.attempts, failure.oom.as_ref()),
+                    Outcome::Cancelled | Outcome::NotRun { .. } => {}
                 }
                 self.took = self.started.map(|_| Duration::from_millis(*ms));
                 self.state = State::Ended(outcome.clone());
             }
             _ => {}
+        }
+    }
+
+    fn ran_out(&mut self, attempt: u32, oom: Option<&Oom>) {
+        if let Some(oom) = oom {
+            push(&mut self.oom, (attempt, oom.clone()));
         }
     }
 

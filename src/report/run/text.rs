@@ -4,10 +4,11 @@ use anstyle::AnsiColor;
 
 use super::{Donor, LayerSummary, State, Summary};
 use crate::event::{
-    Action, CancelReason, Failure, NotRun, Origin, Outcome, ProbeResult, RunId, RunOutcome, SccacheUse, StepFailure,
+    Action, CancelReason, Failure, NotRun, Oom, Origin, Outcome, ProbeResult, RunId, RunOutcome, SccacheUse,
+    StepFailure,
 };
 use crate::model::{Digest, ImageRef};
-use crate::report::progress::shown;
+use crate::report::progress::{oom_text, shown};
 use crate::report::{count, duration, table};
 
 /// How the end report looks.
@@ -88,10 +89,11 @@ fn groups(summary: &Summary, style: Style) -> Vec<Group> {
         match &layer.state {
             State::Ended(Outcome::Succeeded { built }) => {
                 succeeded.push(row(format!(
-                    "{}: {}{}",
+                    "{}: {}{}{}",
                     how(layer, built.origin),
                     shown(&layer.planned.reason),
-                    tries(layer)
+                    tries(layer),
+                    ran_out(layer)
                 )));
             }
             State::Ended(Outcome::Failed { failure }) => {
@@ -158,6 +160,12 @@ pub fn donor(tag: Option<&ImageRef>, digest: Option<&Digest>, why_none: Option<&
     }
 }
 
+/// The attempts for which memory ran out, of a layer that came out good in the end.
+fn ran_out(layer: &LayerSummary) -> String {
+    let one = |(attempt, oom): &(u32, Oom)| format!("; attempt {attempt}: {}", shown(&oom_text(oom)));
+    layer.oom.iter().map(one).collect()
+}
+
 fn tries(layer: &LayerSummary) -> String {
     if layer.attempts > 1 { format!(" ({} attempts)", layer.attempts) } else { String::new() }
 }
@@ -175,6 +183,9 @@ pub fn not_run(why: &NotRun) -> String {
 fn failed(layer: &LayerSummary, failure: &Failure, style: Style) -> String {
     let name = &layer.planned.layer;
     let mut text = format!("{}: {name}: {}\n", paint("failed", AnsiColor::Red, style), shown(&failure.message));
+    for (attempt, oom) in &layer.oom {
+        text.push_str(&format!("  attempt {attempt}: {}\n", shown(&oom_text(oom))));
+    }
     if let Some(step) = &failure.step {
         text.push_str(&self::step(step, style));
     }

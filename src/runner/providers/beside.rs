@@ -17,7 +17,7 @@ use crate::host::process::ProcessError;
 use crate::runner::{ProviderError, Record};
 
 /// How many of its last lines are kept.
-const LINES: usize = 20;
+const LINES: usize = 60;
 
 /// How long a process that was killed may take to be gone, and how often that is looked at.
 const GONE: (Duration, Duration) = (Duration::from_secs(10), Duration::from_millis(20));
@@ -116,10 +116,12 @@ impl Beside {
         self.task.is_finished()
     }
 
-    /// Its last words, in a line.
-    pub fn last_words(&self) -> String {
+    /// Its last words, in a line: the last that begins in a certain way, where one does. Programs may write a trace of
+    /// their calls behind what they have to say.
+    pub fn last_words(&self, begin: &str) -> String {
         let said = lock(&self.said);
-        let line = said.lines.iter().rev().find(|line| !line.trim().is_empty());
+        let lines = || said.lines.iter().rev().filter(|line| !line.trim().is_empty());
+        let line = lines().find(|line| line.starts_with(begin)).or_else(|| lines().next());
         line.map(|line| line.trim().to_owned()).or_else(|| said.error.clone()).unwrap_or_default()
     }
 

@@ -38,11 +38,22 @@ pub fn create(lease: &LeaseId, driver: &str, options: &[(String, String)], confi
     args
 }
 
+/// A driver of buildx, with what a lease gives it.
+#[derive(Clone, Copy, Debug)]
+pub struct Driver<'a> {
+    /// Its name.
+    pub name: &'a str,
+    /// Its options, in order.
+    pub options: &'a [(String, String)],
+    /// Variables that are set for buildx besides.
+    pub environment: &'a [(&'a str, String)],
+}
+
 /// Makes the builder of a lease, and notes that.
 pub async fn make(
     host: &Host,
     record: &Record,
-    (driver, options, environment): (&str, &[(String, String)], &[(&str, String)]),
+    driver: Driver<'_>,
     note: &(dyn Fn(&str) -> Result<(), LedgerError> + Send + Sync),
     cancel: &CancellationToken,
 ) -> Result<(), ProviderError> {
@@ -51,8 +62,8 @@ pub async fn make(
     let file = folder::make(host, &record.lease)?.join("buildkitd.toml");
     folder::write(&file, &configuration(host, None))?;
     noted(ASKED)?;
-    let args = create(&record.lease, driver, options, &file.to_string_lossy());
-    let said = docker.work(args, environment, cancel).await?;
+    let args = create(&record.lease, driver.name, driver.options, &file.to_string_lossy());
+    let said = docker.work(args, driver.environment, cancel).await?;
     if !said.is_good {
         let complaint = said.complaint();
         let error = format!("docker buildx create: {complaint}");

@@ -13,6 +13,8 @@ pub struct Place<'a> {
     pub root: &'a Path,
     /// The socket that it listens on.
     pub socket: &'a Path,
+    /// The socket that it takes traces on, which all buildkitds of a machine share otherwise.
+    pub traces: &'a Path,
     /// The cgroup that its steps are put below, where it is to be another than its own default.
     pub cgroup: Option<&'a str>,
 }
@@ -22,9 +24,10 @@ pub struct Place<'a> {
 pub fn configuration(host: &Host, place: Option<Place<'_>>) -> String {
     let mut document = DocumentMut::new();
     document["insecure-entitlements"] = value(Array::from_iter(["network.host"]));
-    if let Some(Place { root, socket, cgroup }) = place {
+    if let Some(Place { root, socket, traces, cgroup }) = place {
         document["root"] = value(root.to_string_lossy().into_owned());
         document["grpc"]["address"] = value(Array::from_iter([format!("unix://{}", socket.display())]));
+        document["otel"]["socketPath"] = value(traces.to_string_lossy().into_owned());
         document["worker"]["oci"]["enabled"] = value(true);
         // It does not live long enough to need that, and takes what a build is about to use.
         document["worker"]["oci"]["gc"] = value(false);

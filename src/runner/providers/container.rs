@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
-use super::builder::{self, DOCKER, MADE};
+use super::builder::{self, DOCKER, Driver, MADE};
 use super::cgroup::Cgroups;
 use super::tool::Tool;
 use super::watch::Watch;
@@ -75,7 +75,8 @@ impl Container {
         cancel: &CancellationToken,
     ) -> Result<Endpoint, ProviderError> {
         let options = options(record.size, self.image.as_deref(), self.network.as_deref());
-        builder::make(&self.host, record, ("docker-container", &options, &[]), note, cancel).await?;
+        let driver = Driver { name: "docker-container", options: &options, environment: &[] };
+        builder::make(&self.host, record, driver, note, cancel).await?;
         // What it uses is for estimates: a container that can't be looked into builds as well.
         if let Ok(Inspected { id, pid, .. }) = self.inspect(&record.lease).await
             && let Some(cgroup) = Cgroups::of_machine().of_container(pid, &id)

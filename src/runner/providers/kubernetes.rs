@@ -13,7 +13,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
-use super::builder::{self, DOCKER, MADE};
+use super::builder::{self, DOCKER, Driver, MADE};
 use super::tool::Tool;
 use super::{Host, folder};
 use crate::model::Size;
@@ -115,7 +115,7 @@ impl Kubernetes {
         let said = self.kubectl()?.ask(self.settings.kubectl(&question)).await?;
         if !said.is_good {
             let complaint = said.complaint();
-            let error = ProviderError::lasting(format!("there is no context {context} to be had: {complaint}"));
+            let error = ProviderError::lasting(format!("the context {context} can't be read: {complaint}"));
             return Err(error.hint("`kubectl config get-contexts` lists those that there are"));
         }
         let file = folder::make(&self.host, &record.lease)?.join("kubeconfig");
@@ -135,8 +135,8 @@ impl Kubernetes {
         let kubeconfig = self.kubeconfig(record).await?;
         let kubeconfig = kubeconfig.map(|file| ("KUBECONFIG", file.to_string_lossy().into_owned()));
         let options = self.settings.options(record.size);
-        let how = ("kubernetes", &*options, kubeconfig.as_slice());
-        builder::make(&self.host, record, how, note, cancel).await?;
+        let driver = Driver { name: "kubernetes", options: &options, environment: kubeconfig.as_slice() };
+        builder::make(&self.host, record, driver, note, cancel).await?;
         Ok(Endpoint::Builder(record.lease.to_string()))
     }
 

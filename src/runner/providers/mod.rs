@@ -5,11 +5,13 @@ mod beside;
 mod builder;
 mod buildkitd;
 pub mod cgroup;
+mod command;
 mod container;
 mod engine;
 mod folder;
 mod kernel_log;
 mod kubernetes;
+pub mod orchestrator;
 mod process;
 mod ssh;
 mod tool;
@@ -17,9 +19,11 @@ mod watch;
 
 use std::path::PathBuf;
 
+pub use command::Command;
 pub use container::Container;
 pub use engine::AtHand;
 pub use kubernetes::{Kubernetes, Settings as KubernetesSettings, out_of_memory as pods_out_of_memory};
+pub use orchestrator::Orchestrator;
 pub use process::Process;
 pub use ssh::Ssh;
 
@@ -36,6 +40,8 @@ pub struct Host {
     pub lamina: Option<PathBuf>,
     /// The catalog's root.
     pub root: PathBuf,
+    /// The catalog's name.
+    pub workspace: String,
     /// A folder of this user alone, for what a provider has to keep while it leases.
     pub state: PathBuf,
     /// The registries that are spoken to without TLS.
@@ -59,6 +65,9 @@ pub fn open(kind: &ProviderKind, host: &Host) -> Result<Box<dyn Provider>, Provi
         ProviderKind::Ssh { hosts, known_hosts, identity } => {
             Ok(Box::new(Ssh::new(host, hosts, known_hosts, identity)))
         }
-        other => Err(ProviderError::lasting(format!("the provider {} is not built yet", other.as_str()))),
+        ProviderKind::Orchestrator { url, token_env } => {
+            Ok(Box::new(Orchestrator::new(&url, token_env.as_deref(), &host)))
+        }
+        ProviderKind::Command { command } => Ok(Box::new(Command::new(&command, &host))),
     }
 }

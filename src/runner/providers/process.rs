@@ -99,6 +99,10 @@ impl Process {
             configuration.to_string_lossy().into_owned(),
         ]);
         let mut env = self.host.env.passed(std::iter::empty());
+        if self.rootless {
+            // Where runc keeps what it knows of its containers then.
+            env.insert("XDG_RUNTIME_DIR".into(), temporary.clone().into());
+        }
         env.insert("TMPDIR".into(), temporary.into());
         Ok(Program {
             path,
@@ -128,7 +132,8 @@ impl Process {
         };
         let root = folder.join("root");
         let cgroup_name = cgroup.as_ref().map(|_| lease.as_str());
-        let place = Place { root: &root, socket: &socket, cgroup: cgroup_name };
+        let traces = folder.join("traces.sock");
+        let place = Place { root: &root, socket: &socket, traces: &traces, cgroup: cgroup_name };
         folder::write(&file, &configuration(&self.host, Some(place)))?;
         let daemon = Beside::start(program).await.map_err(|error| ProviderError::lasting(error.to_string()))?;
         let handle = daemon.handle();
@@ -137,7 +142,7 @@ impl Process {
         // It listens when it is ready, and not before.
         while UnixStream::connect(&socket).is_err() {
             sleep(LOOK).await;
-            let over = |running: &Running| running.daemon.is_over().then(|| running.daemon.last_words());
+            let over = |running: &Running| running.daemon.is_over().then(|| running.daemon.last_words("buildkitd: "));
             match self.running().get(lease).map(over) {
                 Some(None) => {}
                 Some(Some(words)) => {

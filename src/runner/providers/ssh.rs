@@ -167,7 +167,7 @@ impl Ssh {
         let look = || {
             let state = self.state();
             let tunnel = state.leases.get(&record.lease).and_then(|(_, tunnel)| tunnel.as_ref());
-            tunnel.map(|tunnel| (tunnel.is_over(), tunnel.last_words()))
+            tunnel.map(|tunnel| (tunnel.is_over(), tunnel.last_words("")))
         };
         while !socket.exists() {
             match look() {
@@ -308,7 +308,7 @@ fn explained(words: &str, to: &SshHost) -> ProviderError {
     match has("open failed") || has("nothing answers") {
         true => error
             .hint(format!("{} has to be a socket there that this user may open", to.engine))
-            .hint("and sshd there has to allow it: `AllowStreamLocalForwarding local` in sshd_config"),
+            .hint("and sshd there has to allow it, in sshd_config: `AllowStreamLocalForwarding local`, and no `AllowTcpForwarding no`"),
         false => error,
     }
 }
