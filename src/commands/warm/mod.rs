@@ -29,7 +29,7 @@ use crate::snapshot::Snapshot;
   lamina warm --project ../shop
   lamina warm --project ../shop --profile dev --tests --format json
   lamina warm --project ../shop --push
-  lamina warm --publish stratumiops")]
+  lamina warm --publish stratumiops --actor ci")]
 pub struct Args {
     /// The project's folder [default: the current folder]
     #[arg(long, value_name = "DIR")]
