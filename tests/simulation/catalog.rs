@@ -8,7 +8,7 @@ use std::sync::Arc;
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, ready};
 use lamina::catalog::{Loaded, LoadedLayer, Spans};
-use lamina::model::{Base, Build, Catalog, Class, Hooks, Layer, LayerName, Network, RelPath, Resources, Tool};
+use lamina::model::{Base, Build, Catalog, Class, Events, Hooks, Layer, LayerName, Network, RelPath, Resources, Tool};
 use lamina::run::staging::{Stage, StageError, Staged};
 use lamina::snapshot::Snapshot;
 use lamina::tree::{Entry, EntryKind, Files, Hashed, Tree, TreeError, sha256};
@@ -100,6 +100,9 @@ pub fn snapshot(world: &World) -> Arc<Snapshot> {
         ignored: Vec::new(),
         runners: Vec::new(),
         tiers: crate::tiers(),
+        events: Events::default(),
+        granted: BTreeMap::new(),
+        sccache: None,
         cache_version: 0,
     };
     Arc::new(Snapshot::new(Loaded {

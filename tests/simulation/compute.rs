@@ -66,7 +66,7 @@ struct Leasing {
 
 impl Leasing {
     fn new(world: &Arc<World>, source: &str, capacity: Option<u64>) -> Self {
-        let about = About { leases: true, sized: true, detail: "simulated".to_owned() };
+        let about = About { leases: true, sized: true, capacity: None, detail: "simulated".to_owned() };
         Self { world: Arc::clone(world), source: source.to_owned(), capacity, about }
     }
 

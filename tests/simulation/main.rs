@@ -21,7 +21,6 @@ use lamina::host::signal::{Asked, Signals};
 use lamina::model::{Platform, Size, Tier};
 use lamina::plan::{Past, Plan, Wanted, asked};
 use lamina::registry::{Retry, RetryPolicy};
-use lamina::run::cache::CacheStore;
 use lamina::run::hooks::HookSettings;
 use lamina::run::scheduler::Options;
 use lamina::run::secrets::Secrets;
@@ -118,7 +117,7 @@ async fn live(world: &Arc<World>) {
         sizes: world.sizes(&snapshot),
         promote,
         attest: world.pick(&[Attest::Provenance, Attest::None]),
-        cache: CacheStore::None,
+        cache: None,
         source_date_epoch: None,
         donors: None,
         hooks: HookSettings::default(),
