@@ -40,10 +40,7 @@ impl Exit {
         (Exit::Unknown, "a change can't be judged: an unclaimed path, or a revision that can't be read or evaluated"),
         (Exit::Registry, "a registry can't be asked, or its answer can't be trusted"),
         (Exit::Build, "a layer could not be built or proven"),
-        (
-            Exit::Engine,
-            "there is no engine or runner to build with: its client is missing or too old, it can't be reached, or none can be leased",
-        ),
+        (Exit::Engine, "nothing to build with: a client is missing or too old, or no engine or runner is there"),
         (Exit::Nothing, "there is nothing to suggest"),
         (Exit::Interrupted, "the run was ended by a signal: Ctrl-C, SIGTERM or SIGHUP"),
     ];

@@ -178,6 +178,32 @@ pub fn complete() -> Recording {
     let mut run = eventful();
     let layer = || name("rust");
     let line = "to stderr".to_owned();
+    run.add(Kind::Leased {
+        layer: layer(),
+        lease: "lamina-20261121-180802-3k9w2m7q".to_owned(),
+        source: "farm".to_owned(),
+        size: lamina::model::Size { cpu: 2, memory_mb: 4096 },
+        tier: Some("cx22".to_owned()),
+        endpoint: "tcp://farm.example.com:1234".to_owned(),
+        ms: 1200,
+    });
+    run.add(Kind::Retrying {
+        layer: layer(),
+        attempt: 1,
+        reason: "memory ran out".to_owned(),
+        wait_ms: 0,
+        oom: Some(lamina::event::Oom {
+            verdict: lamina::event::OomVerdict::Probable,
+            evidence: "exit code 137 at [1/1] RUN x".to_owned(),
+        }),
+    });
+    run.add(Kind::Released {
+        layer: layer(),
+        lease: "lamina-20261121-180802-3k9w2m7q".to_owned(),
+        peak_memory_mb: Some(812),
+        cpu_ms: Some(61_000),
+        trouble: Some("it does not answer".to_owned()),
+    });
     run.add(Kind::StepStarted { layer: layer(), step: 0, name: "[1/1] RUN x".to_owned(), line: Some(3) })
         .add(Kind::Output { layer: layer(), step: 0, stderr: true, line })
         .add(Kind::Donor {

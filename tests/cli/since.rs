@@ -398,9 +398,12 @@ fn an_invalid_new_revision_is_an_error_under_every_policy() {
 fn a_revision_before_the_catalog_existed_knows_no_layer() {
     let shop = Workshop::bare("");
     shop.file("README.md", "").commit("nothing yet");
-    for file in ["schemas/workflow.ncl", "schemas/types.ncl", "schemas/build_directives.ncl", "schemas/catalog.ncl"] {
-        let text = std::fs::read_to_string(crate::workshop::manifest_folder().join(file)).unwrap();
-        shop.file(file, &text);
+    for schema in std::fs::read_dir(crate::workshop::manifest_folder().join("schemas")).unwrap() {
+        let schema = schema.unwrap();
+        if schema.path().is_file() {
+            let text = std::fs::read_to_string(schema.path()).unwrap();
+            shop.file(&format!("schemas/{}", schema.file_name().to_str().unwrap()), &text);
+        }
     }
     shop.file("catalog/catalog.ncl", crate::workshop::CATALOG).lock(&[RUST]).layer("base", RUST);
     shop.run(["cascade", "--since", "HEAD"]).any_stderr().code(5);

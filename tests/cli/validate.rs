@@ -430,7 +430,7 @@ fixtures! {
             rule("absent", "class", "'BeAbsent"), rule("present", "docs", "'BePresent"),
             rule("non-empty", "tools_provided", "'BeNonEmpty"), rule("be", "class", "'Be \"native-dep\""),
             rule("not-be", "class", "'NotBe \"toolchain\""), rule("match", "summary", "'Match \"^A\""),
-            rule("holds", "build.resources.cpu", "'Be \"2\""), rule("holds-too", "build_base.image", "'Match \"trixie$\""),
+            rule("holds", "build.cache_version", "'Be \"0\""), rule("holds-too", "build_base.image", "'Match \"trixie$\""),
         ];
         adr(shop, "005", &rules.concat(), "");
     };

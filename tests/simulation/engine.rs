@@ -52,7 +52,7 @@ impl Simulated {
     /// Something happens to the runner, where there is one.
     fn of_runner(&self, happens: impl Fn(&mut Runner)) {
         let Some(lease) = &self.lease else { return };
-        self.world.state().runners.get_mut(lease).into_iter().for_each(|runner| happens(runner));
+        self.world.state().runners.get_mut(lease).into_iter().for_each(happens);
     }
 
     async fn run(

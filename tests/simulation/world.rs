@@ -168,8 +168,7 @@ impl World {
 
     /// Whether something goes wrong now.
     pub fn fails(&self, of: f64) -> bool {
-        let fails = self.chance(of * self.level) && !self.state().healed;
-        fails
+        self.chance(of * self.level) && !self.state().healed
     }
 
     pub fn between(&self, from: usize, to: usize) -> usize {
