@@ -145,7 +145,13 @@ fn the_rust_layer_evaluates() {
     assert_eq!(workflow.cooked, None);
 
     let imports: Vec<_> = outcomes[0].imports.iter().map(RelPath::as_str).collect();
-    let expected = ["catalog/catalog.ncl", "schemas/build_directives.ncl", "schemas/catalog.ncl", "schemas/types.ncl"];
+    let expected = [
+        "catalog/catalog.ncl",
+        "schemas/build_directives.ncl",
+        "schemas/catalog.ncl",
+        "schemas/runners.ncl",
+        "schemas/types.ncl",
+    ];
     assert_eq!(imports, [&expected[..], &["schemas/workflow.ncl"]].concat());
 }
 

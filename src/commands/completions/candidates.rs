@@ -260,7 +260,7 @@ fn source(arg: &clap::Arg) -> Option<Source> {
 mod tests {
     use super::source;
 
-    /// Values that nobody completes: numbers, an address, a digest, places of secrets, crates.
+    /// Values that nobody completes: numbers, an address, a digest, places of secrets, crates, what takes an evaluation.
     const FREE: &[&str] = &[
         "N",
         "MIB",
@@ -284,6 +284,8 @@ mod tests {
         "NAMESPACE",
         "DAYS",
         "HOURS",
+        // Rows of the catalog, which takes an evaluation.
+        "RUNNER",
         "SIZE",
     ];
 
