@@ -23,6 +23,8 @@ use crate::model::RunnerSource;
 const FIRST_REST: Duration = Duration::from_secs(1);
 /// The longest that a source is left alone.
 const LONGEST_REST: Duration = Duration::from_secs(60);
+/// How long other sources are preferred to one whose runner was broken or gone.
+const SHUN: Duration = Duration::from_secs(5 * 60);
 /// How often a source may fail in a row before a lease is refused, where no other source can give it; half a minute.
 const FAILURES: u32 = 6;
 /// How long a runner has to say what it knows of a failed build.
@@ -67,6 +69,7 @@ struct Health {
     held: u64,
     failures: u32,
     rests_until: Option<Timestamp>,
+    shunned_until: Option<Timestamp>,
     last: Option<ProviderError>,
 }
 
@@ -209,6 +212,9 @@ impl Pool {
     /// A build failed in a way that says that its runner is broken or gone.
     pub fn blame(&self, lease: &Lease, why: &str) {
         self.failed(lease.source, ProviderError::passing(why));
+        let shun = SignedDuration::try_from(SHUN).unwrap_or(SignedDuration::ZERO);
+        let until = self.clock.now().checked_add(shun).ok();
+        self.state().sources.entry(lease.source).or_default().shunned_until = until;
     }
 
     /// Releases all that is still held: the run has ended, or was given up.
@@ -279,7 +285,13 @@ impl Pool {
         let now = self.clock.now();
         let mut state = self.state();
         let mut broken = Vec::new();
-        for index in capable {
+        // Who gave a broken runner comes last for a while.
+        let mut capable = capable.to_vec();
+        let is_shunned = |state: &State, index: &usize| {
+            state.sources.get(index).and_then(|health| health.shunned_until).is_some_and(|until| until > now)
+        };
+        capable.sort_by_key(|index| is_shunned(&state, index));
+        for index in &capable {
             let health = state.sources.entry(*index).or_default();
             let rests = health.rests_until.is_some_and(|until| until > now);
             let is_broken = |error: &&ProviderError| !error.passing || (rests && health.failures >= FAILURES);
