@@ -70,7 +70,7 @@ impl<'de> Deserialize<'de> for LeaseId {
 /// changed since; no secret.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Record {
-    /// [`VERSION`].
+    /// The version of records, now 1.
     pub version: u32,
     /// The lease's name.
     pub lease: LeaseId,
