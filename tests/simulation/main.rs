@@ -9,6 +9,9 @@ mod compute;
 mod engine;
 mod laws;
 mod registry;
+#[path = "../../fuzz/src/catalog.rs"]
+#[expect(dead_code, reason = "the fuzz targets use the rest")]
+mod small;
 mod world;
 
 use std::env;

@@ -111,9 +111,7 @@ impl Container {
                 self.remove(&docker, &record.lease).await?;
             }
         }
-        let folder = folder::of(&self.host, &record.lease);
-        let left = |error| ProviderError::passing(format!("{} is left of it: {error}", folder.display()));
-        folder::remove(&self.host, &record.lease).await.map_err(left)
+        folder::clear(&self.host, &record.lease).await
     }
 
     async fn remove(&self, docker: &Tool<'_>, lease: &LeaseId) -> Result<(), ProviderError> {

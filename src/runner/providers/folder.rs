@@ -1,5 +1,6 @@
 //! The folder that a lease has on this machine: named as the lease, for this user alone.
 
+use std::fmt::Display;
 use std::fs;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
@@ -43,6 +44,16 @@ pub fn socket(folder: &Path) -> Result<PathBuf, ProviderError> {
 /// Writes a file of a lease.
 pub fn write(file: &Path, text: &str) -> Result<(), ProviderError> {
     fs::write(file, text).map_err(|error| not_written(file, &error))
+}
+
+/// Removes a lease's folder at its release, as [`remove`] does.
+pub async fn clear(host: &Host, lease: &LeaseId) -> Result<(), ProviderError> {
+    remove(host, lease).await.map_err(|error| left(of(host, lease).display(), &error))
+}
+
+/// What a release could not take away.
+pub fn left(what: impl Display, error: &io::Error) -> ProviderError {
+    ProviderError::passing(format!("{what} is left of it: {error}"))
 }
 
 /// Removes a lease's folder; that it is not there is no error.

@@ -162,9 +162,7 @@ impl Kubernetes {
                 self.delete(&record.lease).await?;
             }
         }
-        let folder = folder::of(&self.host, &record.lease);
-        let left = |error| ProviderError::passing(format!("{} is left of it: {error}", folder.display()));
-        folder::remove(&self.host, &record.lease).await.map_err(left)
+        folder::clear(&self.host, &record.lease).await
     }
 
     /// buildx forgets a builder also where it does not reach the cluster, so the cluster itself is asked.

@@ -155,10 +155,6 @@ impl Process {
     }
 
     async fn free(&self, record: &Record) -> Result<(), ProviderError> {
-        let left = |what: &str| {
-            let what = what.to_owned();
-            move |error: std::io::Error| ProviderError::passing(format!("{what} is left of it: {error}"))
-        };
         let running = self.running().remove(&record.lease);
         if let Some(Running { daemon, watch }) = running {
             drop(watch);
@@ -167,7 +163,8 @@ impl Process {
         beside::end(record).await?;
         if !self.rootless {
             let name = record.lease.as_str();
-            let containers = self.cgroups.remove(name).await.map_err(left(&format!("the cgroup {name}")))?;
+            let left = |error| folder::left(format!("the cgroup {name}"), &error);
+            let containers = self.cgroups.remove(name).await.map_err(left)?;
             // runc itself would have removed these; it was killed.
             containers.iter().for_each(|container| drop(fs::remove_dir_all(Path::new(RUNC).join(container))));
         }
@@ -175,7 +172,7 @@ impl Process {
             Err(error) if self.rootless && error.kind() == std::io::ErrorKind::PermissionDenied => {
                 self.remove_as_owner(&record.lease).await
             }
-            removed => removed.map_err(left(&folder::of(&self.host, &record.lease).display().to_string())),
+            removed => removed.map_err(|error| folder::left(folder::of(&self.host, &record.lease).display(), &error)),
         }
     }
 

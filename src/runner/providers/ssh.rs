@@ -241,9 +241,7 @@ impl Ssh {
             tunnel.stop().await;
         }
         beside::end(record).await?;
-        let folder = folder::of(&self.host, &record.lease);
-        let left = |error| ProviderError::passing(format!("{} is left of it: {error}", folder.display()));
-        folder::remove(&self.host, &record.lease).await.map_err(left)
+        folder::clear(&self.host, &record.lease).await
     }
 }
 
