@@ -79,6 +79,12 @@ impl Session {
         uses
     }
 
+    /// Whether builds of a layer may leave anything in a namespace.
+    pub fn may_write(&self, namespace: &Namespace, layer: &LayerName) -> bool {
+        let slot = Slot { namespace: namespace.clone(), layer: layer.clone() };
+        self.disposition != Disposition::Discard && decide(&self.actor, Access::Write, &slot, &self.grants).is_ok()
+    }
+
     /// Refuses what was named and is forbidden. That a usual namespace can't be written is no error: such a build reads.
     ///
     /// # Errors

@@ -97,6 +97,7 @@ impl Checked<'_> {
             let from = &self.dockerfile.stages[stage].from;
             match self.dockerfile.target(from, stage) {
                 Target::Stage(_) | Target::Scratch => {}
+                Target::StageOf(_) => self.platforms(from, stage),
                 Target::Arg(name) if self.loaded.layer.edges().any(|edge| edge.arg == name) => {
                     used.insert(name.to_owned());
                 }
@@ -107,9 +108,9 @@ impl Checked<'_> {
             for reference in &self.dockerfile.stages[stage].uses {
                 match self.dockerfile.target(reference, stage) {
                     Target::Stage(_) | Target::Scratch => {}
-                    Target::Arg(_) => {
+                    Target::Arg(_) | Target::StageOf(_) => {
                         let message =
-                            format!("`{}` is an argument, which BuildKit does not expand here", reference.text);
+                            format!("`{}` has an argument, which BuildKit does not expand here", reference.text);
                         let finding = self.at(Code::FromUndeclared, &reference.span, message);
                         let help = format!("write `FROM {} AS NAME` and copy from that stage", reference.text);
                         self.findings.push(finding.help(help));
@@ -131,6 +132,18 @@ impl Checked<'_> {
             let help = format!("write `ARG {}=IMAGE` before the first FROM, and `FROM ${{{}}}`", edge.arg, edge.arg);
             let finding = self.at_field(code, &edge.field(), message).help(help);
             self.findings.push(finding);
+        }
+    }
+
+    /// A stage whose name has the platform in it is there for each platform of the layer.
+    fn platforms(&mut self, from: &Reference, stage: usize) {
+        for platform in &self.loaded.layer.build.platforms {
+            if let Some(name) = self.dockerfile.missing_for(from, platform.as_str(), stage) {
+                let message = format!("`{}` is `{name}` for {platform}, and no stage has that name", from.text);
+                let finding = self.at(Code::FromUndeclared, &from.span, message);
+                let help = format!("write a stage `{name}` before this one, or remove {platform} from build.platforms");
+                self.findings.push(finding.help(help));
+            }
         }
     }
 
@@ -172,6 +185,7 @@ impl Checked<'_> {
             let from = &self.dockerfile.stages[stage].from;
             match self.dockerfile.target(from, stage) {
                 Target::Stage(parent) => stage = parent,
+                Target::StageOf(parents) if !parents.is_empty() => stage = parents[0],
                 target => break (from, target),
             }
         };

@@ -193,7 +193,7 @@ fn build(
     if let Ok(history) = &history {
         readers.push(Box::new(history.journal(Retention::default())));
     }
-    let delivery = args.events.open(context, &snapshot).map(|(notifier, delivery)| {
+    let delivery = args.events.open(context, &snapshot, workspace(args, &snapshot)).map(|(notifier, delivery)| {
         readers.push(Box::new(notifier));
         delivery
     });
@@ -212,7 +212,7 @@ fn build(
         cache,
         source_date_epoch: args.source_date_epoch,
         donors: donors(context, args),
-        hooks: hooks(context, &snapshot, secrets),
+        hooks: hooks(context, args, &snapshot, secrets),
         revision: if plan.steps.is_empty() { None } else { tree::clean_revision(context.root()) },
         log: &log,
     };
@@ -337,8 +337,12 @@ fn started(snapshot: &Snapshot, plan: &Plan, engine: &str, jobs: usize) -> Kind 
     }
 }
 
-/// The secrets of what is built.
-/// The second is the file with the settings of sccache, which goes with the value.
+/// The workspace that others are told of.
+fn workspace(args: &Args, snapshot: &Snapshot) -> String {
+    events::workspace(snapshot, args.cache.who.workspace.as_ref())
+}
+
+/// The secrets of what is built. The second is the file with the settings of sccache, which goes with the value.
 fn find_secrets(
     context: &Context<'_>,
     args: &Args,
@@ -371,7 +375,10 @@ fn find_secrets(
     let settings = snapshot.catalog.config.as_ref().and_then(|config| config.sccache.as_ref());
     // What is only shown names the credentials as they were given.
     let sccache = match settings.filter(|_| !args.dry_run) {
-        Some(settings) => run::sccache::give(&mut found, settings, built, env).map_err(unusable)?,
+        Some(settings) => {
+            let session = args.cache.unchecked(snapshot)?;
+            run::sccache::give(&mut found, settings, &session, built, env).map_err(unusable)?
+        }
         None => None,
     };
     for (id, layers) in &found.absent {
@@ -391,7 +398,7 @@ fn hint(missing: &Missing) -> String {
     }
 }
 
-fn hooks(context: &Context<'_>, snapshot: &Snapshot, secrets: &Secrets) -> HookSettings {
+fn hooks(context: &Context<'_>, args: &Args, snapshot: &Snapshot, secrets: &Secrets) -> HookSettings {
     let is_secret = |name: &std::ffi::OsStr| {
         let of_source = secrets
             .sources
@@ -403,7 +410,7 @@ fn hooks(context: &Context<'_>, snapshot: &Snapshot, secrets: &Secrets) -> HookS
         root: context.root().to_owned(),
         env: std::env::vars_os().filter(|(name, _)| !is_secret(name)).collect(),
         lamina: Some(context.program().to_owned()),
-        workspace: events::workspace(snapshot),
+        workspace: workspace(args, snapshot),
     }
 }
 

@@ -99,7 +99,6 @@ pub fn overlay(directives: &Directives) -> Option<Overlay> {
         ("registry", registry.map(|(host, _)| host)),
         ("namespace", registry.map(|(_, namespace)| namespace)),
         ("events.prefix", directives.prefix.as_ref()),
-        ("events.workspace", directives.workspace.as_ref()),
     ];
     let quoted = |text: &str| text.replace('\\', "\\\\").replace('"', "\\\"").replace("%{", "\\%{");
     let fields: Vec<String> = fields

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::context::{Context, read_bytes};
+use crate::cache::Workspace;
 use crate::host::secret::Secret;
 use crate::model::{Events, NatsServers};
 use crate::notify::{self, Delivery, Login, Notifier, Settings};
@@ -27,9 +28,10 @@ pub struct EventArgs {
 }
 
 impl EventArgs {
-    /// Where events go; nowhere, where no server is named. What keeps them from going there is said and is no error.
-    pub fn settings(&self, context: &Context<'_>, snapshot: &Snapshot) -> Option<Settings> {
-        let (events, name) = declared(snapshot);
+    /// Where events of a workspace go; nowhere, where no server is named. What keeps them from going there is said and is
+    /// no error.
+    pub fn settings(&self, context: &Context<'_>, snapshot: &Snapshot, workspace: String) -> Option<Settings> {
+        let (events, _) = declared(snapshot);
         let servers = self.events_url.clone().unwrap_or(events.servers);
         if servers.is_empty() {
             return None;
@@ -41,13 +43,12 @@ impl EventArgs {
                 return None;
             }
         };
-        let workspace = events.workspace.unwrap_or(name);
         Some(Settings { servers, login, prefix: events.prefix, workspace })
     }
 
     /// A reader that tells a run's events, and what is asked about it afterwards.
-    pub fn open(&self, context: &Context<'_>, snapshot: &Snapshot) -> Option<(Notifier, Delivery)> {
-        match notify::open(self.settings(context, snapshot)?) {
+    pub fn open(&self, context: &Context<'_>, snapshot: &Snapshot, workspace: String) -> Option<(Notifier, Delivery)> {
+        match notify::open(self.settings(context, snapshot, workspace)?) {
             Ok(open) => Some(open),
             Err(error) => {
                 context.ui.remark(&format!("no events are told: {error}"));
@@ -83,8 +84,8 @@ fn declared(snapshot: &Snapshot) -> (Events, String) {
     config.map(|config| (config.events.clone(), config.name.clone())).unwrap_or_default()
 }
 
-/// The workspace that a catalog's builds are told of as.
-pub fn workspace(snapshot: &Snapshot) -> String {
+/// The workspace that builds are told of as: the one that was named, or the catalog's.
+pub fn workspace(snapshot: &Snapshot, named: Option<&Workspace>) -> String {
     let (events, name) = declared(snapshot);
-    events.workspace.unwrap_or(name)
+    named.map(ToString::to_string).or(events.workspace).unwrap_or(name)
 }

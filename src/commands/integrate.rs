@@ -5,8 +5,9 @@ use super::error::CommandError;
 use super::events::{self, EventArgs};
 use super::exit::Exit;
 use super::selection::SelectionArgs;
+use crate::cache::Workspace;
 use crate::host::clock;
-use crate::notify;
+use crate::notify::{self, Settings};
 use crate::report::json;
 use crate::report::json::integrate::Integrate;
 use crate::run::delivered::{Checked, MAX_DOCUMENT, SecretContext, State};
@@ -21,6 +22,9 @@ use crate::run::delivered::{Checked, MAX_DOCUMENT, SecretContext, State};
 pub struct Args {
     #[command(flatten)]
     selection: SelectionArgs,
+    /// The workspace that this is [default: the catalog's events.workspace, or its name]
+    #[arg(long, value_name = "WORKSPACE", env = "LAMINA_WORKSPACE", hide_env_values = true)]
+    workspace: Option<Workspace>,
     #[command(flatten)]
     events: EventArgs,
 }
@@ -41,7 +45,7 @@ pub fn run(context: &Context<'_>, args: &Args) -> Result<Exit, CommandError> {
     let layers = || selected.layers.iter().filter_map(|name| snapshot.layer(name));
     let checked = delivered.check(layers(), clock::now(), context.folder(), |name| std::env::var_os(name));
     let unknown = delivered.unknown(&checked);
-    let workspace = events::workspace(&snapshot);
+    let workspace = events::workspace(&snapshot, args.workspace.as_ref());
     let is_own = workspace == delivered.workspace;
     if !is_own {
         context
@@ -55,14 +59,15 @@ pub fn run(context: &Context<'_>, args: &Args) -> Result<Exit, CommandError> {
     let names = layers().map(|layer| layer.name.as_str()).collect();
     let answer = Integrate::new((&delivered.workspace, is_own), names, &checked, unknown);
     let (ready, line) = (answer.is_ready(), json::answer_line(&answer));
-    tell(context, args, &snapshot, ready, &line);
+    let settings = args.events.settings(context, &snapshot, workspace);
+    tell(context, settings, ready, &line);
     context.ui.answer(&format!("{line}\n"))?;
     Ok(if ready { Exit::Success } else { Exit::Failure })
 }
 
 /// Tells other programs; that they can't be told is said, and no more.
-fn tell(context: &Context<'_>, args: &Args, snapshot: &crate::snapshot::Snapshot, ready: bool, line: &str) {
-    let Some(settings) = args.events.settings(context, snapshot) else {
+fn tell(context: &Context<'_>, settings: Option<Settings>, ready: bool, line: &str) {
+    let Some(settings) = settings else {
         return context
             .ui
             .remark("warning: no event is told: no NATS is configured (--events-url, or the catalog's events.url)");

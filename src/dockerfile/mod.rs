@@ -4,12 +4,19 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::ops::Range;
 
+use globset::GlobBuilder;
 use parse_dockerfile::{Command, Flag, Instruction, Source};
 
 use crate::diag::{Code, Diagnostic};
 
 /// How many characters are shown of what the parser says: it quotes words of the file, as long as they are.
 const MAX_MESSAGE: usize = 160;
+
+/// The arguments that BuildKit sets to what is built for, with the part of OS/ARCHITECTURE/VARIANT that each is. From the
+/// Dockerfile reference ("Automatic platform ARGs in the global scope").
+const OF_TARGET: [(&str, usize); 3] = [("TARGETOS", 0), ("TARGETARCH", 1), ("TARGETVARIANT", 2)];
+/// Those that it sets to where it builds.
+const OF_BUILDER: [&str; 3] = ["BUILDOS", "BUILDARCH", "BUILDVARIANT"];
 
 /// What lamina asks of a Dockerfile.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -72,6 +79,8 @@ pub struct Reference {
 pub enum Target<'a> {
     /// The stage with this index.
     Stage(usize),
+    /// One of these stages, by the platform: `FROM tool-${TARGETARCH}`.
+    StageOf(Vec<usize>),
     /// Nothing: `FROM scratch`.
     Scratch,
     /// The value of a build argument alone.
@@ -154,10 +163,13 @@ impl Dockerfile {
                 continue;
             }
             let references = std::iter::once(&self.stages[stage].from).chain(&self.stages[stage].uses);
-            open.extend(references.filter_map(|reference| match self.target(reference, stage) {
-                Target::Stage(other) => Some(other),
-                _ => None,
-            }));
+            for reference in references {
+                match self.target(reference, stage) {
+                    Target::Stage(other) => open.push(other),
+                    Target::StageOf(others) => open.extend(others),
+                    Target::Scratch | Target::Arg(_) | Target::Literal(_) => {}
+                }
+            }
         }
         (0..reachable.len()).filter(|stage| reachable[*stage]).collect()
     }
@@ -174,10 +186,35 @@ impl Dockerfile {
         if let Some(index) = text.parse().ok().filter(|index| *index < within) {
             return Target::Stage(index);
         }
+        let of_platforms = self.stages_of(text, within);
+        if !of_platforms.is_empty() {
+            return Target::StageOf(of_platforms);
+        }
         match sole_variable(text) {
             Some(name) => Target::Arg(name),
-            None => Target::Literal(self.expand(text)),
+            None => Target::Literal(self.expand(text, |_| None)),
         }
+    }
+
+    /// The stages before one that a name with BuildKit's own arguments in it can mean.
+    fn stages_of(&self, text: &str, within: usize) -> Vec<usize> {
+        let is_set = |name: &str| OF_TARGET.iter().any(|(set, _)| *set == name) || OF_BUILDER.contains(&name);
+        let any = self.expand(text, |name| is_set(name).then_some("*"));
+        let is_plain = any == self.expand(text, |_| None);
+        let Ok(glob) = GlobBuilder::new(&any).case_insensitive(true).build() else { return Vec::new() };
+        let glob = glob.compile_matcher();
+        let fits = |stage: &usize| self.stages[*stage].name.as_ref().is_some_and(|name| glob.is_match(name));
+        (0..within).filter(|stage| !is_plain && fits(stage)).collect()
+    }
+
+    /// The name of a stage for a platform (OS/ARCHITECTURE/VARIANT), where it follows from that and is no stage before
+    /// this one.
+    pub fn missing_for(&self, reference: &Reference, platform: &str, within: usize) -> Option<String> {
+        let part = |index| platform.split('/').nth(index).unwrap_or_default();
+        let set = |name: &str| OF_TARGET.iter().find(|(set, _)| *set == name).map(|(_, index)| part(*index));
+        let name = self.expand(&reference.text, set);
+        let of_builder = self.expand(&reference.text, |name| OF_BUILDER.contains(&name).then_some("*")).contains('*');
+        (!of_builder && self.stage_named(&name, within).is_none()).then_some(name)
     }
 
     /// The bytes of an instruction by the place that BuildKit gives it: the `number`th, from 1, of a stage. A stage
@@ -191,7 +228,8 @@ impl Dockerfile {
         };
         let found = &self.stages[index];
         // An image that is pulled is the first step; another stage, or nothing, is none.
-        let pulled = !matches!(self.target(&found.from, index), Target::Stage(_) | Target::Scratch);
+        let from = self.target(&found.from, index);
+        let pulled = !matches!(from, Target::Stage(_) | Target::StageOf(_) | Target::Scratch);
         let steps = pulled.then_some(&found.start).into_iter().chain(&found.steps);
         steps.into_iter().nth(usize::try_from(number).ok()?.checked_sub(1)?).cloned()
     }
@@ -203,7 +241,7 @@ impl Dockerfile {
 
     /// The default of a global argument, with the defaults of others in it; empty where it has none.
     pub fn global_default(&self, arg: &Arg) -> String {
-        self.expand(arg.default.as_deref().unwrap_or_default())
+        self.expand(arg.default.as_deref().unwrap_or_default(), |_| None)
     }
 
     /// All arguments, of all stages.
@@ -222,8 +260,8 @@ impl Dockerfile {
         self.stages[..before].iter().rposition(named)
     }
 
-    /// Replaces `$NAME`, `${NAME}` and `${NAME:-default}` by the defaults of the global arguments.
-    fn expand(&self, text: &str) -> String {
+    /// Replaces `$NAME`, `${NAME}` and `${NAME:-default}` by what is set, or by the defaults of the global arguments.
+    fn expand<'v>(&self, text: &str, set: impl Fn(&str) -> Option<&'v str>) -> String {
         let defaults: BTreeMap<&str, &str> =
             self.global_args.iter().filter_map(|arg| Some((arg.name.as_str(), arg.default.as_deref()?))).collect();
         let mut expanded = String::new();
@@ -242,7 +280,7 @@ impl Dockerfile {
                 }
             };
             let (name, fallback) = name.split_once(":-").unwrap_or((name, ""));
-            expanded.push_str(defaults.get(name).copied().unwrap_or(fallback));
+            expanded.push_str(set(name).or(defaults.get(name).copied()).unwrap_or(fallback));
             rest = &rest[length..];
         }
         expanded + rest
@@ -443,6 +481,21 @@ mod tests {
         }
         let only = Dockerfile::parse("Dockerfile", "FROM scratch\nADD a /\n").unwrap();
         assert_eq!(only.step("", 1), Some(13..20));
+    }
+
+    #[test]
+    fn a_stage_for_each_platform_is_found() {
+        let text = "FROM scratch AS tool-amd64\nFROM scratch AS tool-arm64\nFROM scratch AS other\n\
+                    FROM tool-${TARGETARCH} AS tool\nFROM tool-$BUILDARCH\n";
+        let dockerfile = Dockerfile::parse("Dockerfile", text).unwrap();
+        let from = |stage: usize| &dockerfile.stages[stage].from;
+        assert_eq!(dockerfile.target(from(3), 3), Target::StageOf(vec![0, 1]));
+        assert_eq!(dockerfile.target(from(4), 4), Target::StageOf(vec![0, 1]));
+        assert_eq!(dockerfile.target(from(3), 0), Target::Literal("tool-".to_owned()));
+        assert_eq!(dockerfile.reachable(3), [0, 1, 3]);
+        assert_eq!(dockerfile.missing_for(from(3), "linux/arm64/v8", 3), None);
+        assert_eq!(dockerfile.missing_for(from(3), "linux/riscv64", 3).as_deref(), Some("tool-riscv64"));
+        assert_eq!(dockerfile.missing_for(from(4), "linux/riscv64", 4), None);
     }
 
     #[test]

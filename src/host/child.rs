@@ -14,17 +14,20 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::process::{Child, ChildStderr};
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::guard;
-use super::process::{ProcessError, start_error};
+use super::process::{Limits, ProcessError, start_error};
 
 /// How long a program has to end after it was asked to.
 const GRACE: Duration = Duration::from_secs(5);
 
 /// How long is read on after a program has ended, for what others still hold its pipe.
 const REST: Duration = Duration::from_secs(2);
+
+/// What is kept of the end of what a program writes on stderr while it answers, in bytes.
+const MAX_STDERR: usize = 16 << 10;
 
 /// What is read at once, in bytes.
 const CHUNK: usize = 64 * 1024;
@@ -55,6 +58,17 @@ pub struct Ended {
     pub cancelled: bool,
 }
 
+/// What a program answered.
+#[derive(Debug)]
+pub struct Answer {
+    /// Its exit status.
+    pub status: ExitStatus,
+    /// What it wrote on stdout.
+    pub stdout: Vec<u8>,
+    /// The end of what it wrote on stderr.
+    pub stderr: Vec<u8>,
+}
+
 impl Program {
     /// Runs it to its end; `read` gets what it writes on stderr, in pieces. Its stdin is empty, and its stdout is
     /// dropped unless it is read, too. When `cancel` is cancelled, it gets SIGINT, and its whole group SIGKILL some
@@ -83,7 +97,7 @@ impl Program {
     /// most `limit` bytes. It need not read its input.
     ///
     /// # Errors
-    /// When it can't be started or waited for, or writes more.
+    /// When it can't be started or waited for, or writes more: then it is killed at once.
     pub async fn converse(
         &self,
         input: Vec<u8>,
@@ -91,11 +105,27 @@ impl Program {
         cancel: &CancellationToken,
         read: impl FnMut(&[u8]),
     ) -> Result<(Ended, Vec<u8>), ProcessError> {
-        let (ended, answer) = self.attend(|_| {}, Some((input, limit)), cancel, read).await?;
-        if answer.len() > limit {
-            return Err(ProcessError::TooMuch { program: self.path.to_string_lossy().into_owned(), limit });
-        }
-        Ok((ended, answer))
+        self.attend(|_| {}, Some((input, limit)), cancel, read).await
+    }
+
+    /// Asks it something on its stdin, which it need not read, and returns its answer. When its time is over, or who waits
+    /// for it goes, it and all that it has started are killed.
+    ///
+    /// # Errors
+    /// When it can't be started or waited for, or exceeds a limit.
+    pub async fn exchange(&self, input: Vec<u8>, limits: Limits) -> Result<Answer, ProcessError> {
+        let mut stderr = Vec::new();
+        let keep = |bytes: &[u8]| {
+            stderr.extend_from_slice(bytes);
+            // The end of it says why.
+            stderr.drain(..stderr.len().saturating_sub(MAX_STDERR));
+        };
+        let never = CancellationToken::new();
+        let talk = self.attend(|_| {}, Some((input, limits.output)), &never, keep);
+        let (ended, stdout) = timeout(limits.deadline, talk).await.unwrap_or_else(|_| {
+            Err(ProcessError::TimedOut { program: self.path.to_string_lossy().into_owned(), deadline: limits.deadline })
+        })?;
+        Ok(Answer { status: ended.status, stdout, stderr })
     }
 
     async fn attend(
@@ -154,9 +184,10 @@ impl Program {
                 got = some(&mut stdout, &mut piece) => match got {
                     Ok(0) | Err(_) => stdout = None,
                     Ok(length) => {
-                        // One byte more than the limit says that it was exceeded.
-                        let room = limit.saturating_add(1).saturating_sub(answer.len());
-                        answer.extend_from_slice(piece.get(..length.min(room)).unwrap_or_default());
+                        if answer.len() + length > limit {
+                            return Err(ProcessError::TooMuch { program: name.clone(), limit });
+                        }
+                        answer.extend_from_slice(piece.get(..length).unwrap_or_default());
                     }
                 },
                 got = some(&mut stderr, &mut buffer) => match got {

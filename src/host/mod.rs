@@ -3,7 +3,6 @@
 
 pub mod child;
 pub mod clock;
-pub mod exchange;
 pub mod guard;
 pub mod lines;
 pub mod machine;

@@ -13,3 +13,4 @@ mod dockerfile;
 mod donors;
 mod kitchen;
 mod recook;
+mod sccache;

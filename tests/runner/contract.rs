@@ -1,9 +1,12 @@
 //! What every provider holds to. A fixture says which one is meant, and how a build on it is tried.
 
 use std::fs;
-use std::path::PathBuf;
-use std::sync::Mutex;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, mpsc};
+use std::thread;
 
 use jiff::Timestamp;
 use lamina::engine::{Options, Output, Progress, Solve, SolveError, Solved};
@@ -16,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::lab::{has, host, program, registry};
 use crate::leftovers;
+use crate::service::{Runners, Service};
 use crate::sshd::Sshd;
 
 /// What is left of a lease.
@@ -307,6 +311,73 @@ fn memory_that_runs_out_in_a_container_is_known() {
     if let Some(fixture) = container("memory that runs out in a container") {
         fixture.says_that_memory_ran_out();
     }
+}
+
+/// Two names for the engine that DOCKER_HOST names, which services and programs may lease; a fixture with its Docker
+/// configuration. None, and a word about it, where there is no engine.
+fn two_builders(test: &str, name: &'static str, kind: ProviderKind) -> Option<(Fixture, [String; 2])> {
+    let registry = registry(test)?;
+    let engine = std::env::var("DOCKER_HOST").ok();
+    has(test, "DOCKER_HOST names no engine", engine.is_some()).then_some(())?;
+    let mut fixture = fixture(name, kind, &registry);
+    let config = fixture.folder.path().join("docker");
+    fs::create_dir(&config).unwrap();
+    let home = std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".docker"));
+    let known = std::env::var_os("DOCKER_CONFIG").map(PathBuf::from).or(home).map(|known| known.join("cli-plugins"));
+    if let Some(plugins) = known.filter(|plugins| plugins.is_dir()) {
+        std::os::unix::fs::symlink(plugins, config.join("cli-plugins")).unwrap();
+    }
+    let builders = ["first", "second"].map(str::to_owned);
+    for builder in &builders {
+        let mut docker = Command::new("docker");
+        docker.args(["context", "create", builder, "--docker"]).arg(format!("host={}", engine.as_ref().unwrap()));
+        let created = docker.env("DOCKER_CONFIG", &config).env_remove("DOCKER_HOST").output().unwrap();
+        assert!(created.status.success(), "{created:?}");
+    }
+    fixture.host.env = fixture.host.env.with("DOCKER_CONFIG", config.to_str().unwrap()).without("DOCKER_HOST");
+    Some((fixture, builders))
+}
+
+#[test]
+fn command_holds() {
+    let test = "the contract of command";
+    if !has(test, "it takes jq", program("jq").is_some()) {
+        return;
+    }
+    let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/command-runner.sh");
+    let command = [example.to_str().unwrap(), "first", "second"].map(str::to_owned).to_vec();
+    let Some((mut fixture, _)) = two_builders(test, "command", ProviderKind::Command { command }) else { return };
+    let books = fixture.folder.path().join("books");
+    fixture.host.env = fixture.host.env.with("HOME", books.to_str().unwrap()).without("XDG_STATE_HOME");
+    fixture.left = Box::new(move |lease| {
+        let engines = fs::read_dir(books.join(".local/state/command-runner")).into_iter().flatten();
+        let leases = engines.filter_map(|engine| fs::read_to_string(engine.unwrap().path().join("lease")).ok());
+        leases.filter(|held| held == lease.as_str()).collect()
+    });
+    fixture.holds();
+}
+
+#[test]
+fn orchestrator_holds() {
+    let test = "the contract of orchestrator";
+    let kind = ProviderKind::Orchestrator { url: String::new(), token_env: Some("LAB_TOKEN".to_owned()) };
+    let Some((mut fixture, builders)) = two_builders(test, "orchestrator", kind) else { return };
+    let engines = builders.map(Endpoint::Builder).into();
+    let service = Service::new(Runners::Engines(engines), Some("a-token".to_owned()));
+    let (tell, told) = mpsc::channel();
+    let serves = Arc::clone(&service);
+    thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            tell.send(serves.serve(SocketAddr::from(([127, 0, 0, 1], 0))).await.unwrap()).unwrap();
+            std::future::pending::<()>().await;
+        });
+    });
+    let url = format!("http://{}", told.recv().unwrap());
+    fixture.kind = ProviderKind::Orchestrator { url, token_env: Some("LAB_TOKEN".to_owned()) };
+    fixture.host.env = fixture.host.env.with("LAB_TOKEN", "a-token");
+    fixture.left = Box::new(move |lease| service.leased().into_iter().filter(|held| held == lease.as_str()).collect());
+    fixture.holds();
 }
 
 #[test]

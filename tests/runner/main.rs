@@ -1,7 +1,8 @@
 //! Providers of runners: what all of them hold to, each against the real thing.
 //!
 //! Each needs software of its own, and is skipped where that is missing, which it says: `process` buildkitd, buildctl
-//! and root; `container` Docker and LAMINA_TEST_BUILDKIT_IMAGE, an image with BuildKit; `ssh` sshd and Docker. All
+//! and root; `container` Docker and LAMINA_TEST_BUILDKIT_IMAGE, an image with BuildKit; `ssh` sshd and Docker; `command` jq and
+//! Docker; `orchestrator` Docker. All
 //! build on `library/busybox:stable` of LAMINA_LAB_REGISTRY (HOST:PORT, without TLS).
 
 mod cgroups;
@@ -10,6 +11,9 @@ mod kubernetes;
 mod lab;
 mod leftovers;
 mod pool;
+#[path = "../../examples/orchestrator/service.rs"]
+#[allow(dead_code, reason = "the example uses the rest")]
+mod service;
 #[path = "../build/shop.rs"]
 #[allow(dead_code)]
 mod shop;

@@ -118,7 +118,7 @@ impl Command {
         let question = serde_json::to_vec(&Question { version: VERSION, op, lease, since });
         let mut question = question.map_err(|error| ProviderError::lasting(format!("{name}: {error}")))?;
         question.push(b'\n');
-        let answer = match program.exchange(&question, Limits { deadline, output: MAX_ANSWER }).await {
+        let answer = match program.exchange(question, Limits { deadline, output: MAX_ANSWER }).await {
             Ok(answer) => answer,
             // It may be faster, or say less, the next time; a program that is not there will not.
             Err(error @ (ProcessError::TimedOut { .. } | ProcessError::Io { .. })) => {

@@ -1,15 +1,15 @@
 //! Programs that are asked and answer: docker, kubectl.
 
+use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::path::PathBuf;
-use std::process::Command;
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
 use super::Host;
 use crate::host::child::{Program, find};
-use crate::host::guard;
-use crate::host::process::{Limits, ProcessError, collect};
+use crate::host::process::{Limits, ProcessError};
 use crate::runner::ProviderError;
 
 /// What a question may take: less than the time that a release has.
@@ -54,18 +54,9 @@ impl<'a> Tool<'a> {
 
     /// Asks it something, or has it do something that is soon done.
     pub async fn ask(&self, args: Vec<String>) -> Result<Said, ProviderError> {
-        let mut command = match &self.host.lamina {
-            Some(lamina) => guard::command(lamina, &self.path),
-            None => Command::new(&self.path),
-        };
-        command.args(args).env_clear().envs(self.env());
-        let asked = tokio::task::spawn_blocking(move || collect(command, LIMITS)).await;
-        let ended = match asked {
-            Ok(ended) => ended.map_err(failed)?,
-            Err(error) => return Err(ProviderError::passing(format!("{}: {error}", self.name))),
-        };
+        let answer = self.program(args, self.env()).exchange(Vec::new(), LIMITS).await.map_err(failed)?;
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        Ok(Said { is_good: ended.status.success(), out: text(&ended.stdout), err: text(&ended.stderr) })
+        Ok(Said { is_good: answer.status.success(), out: text(&answer.stdout), err: text(&answer.stderr) })
     }
 
     /// Has it do something that may take long; `environment` is set besides.
@@ -77,14 +68,6 @@ impl<'a> Tool<'a> {
     ) -> Result<Said, ProviderError> {
         let mut env = self.env();
         env.extend(environment.iter().map(|(name, value)| ((*name).into(), value.into())));
-        let program = Program {
-            path: self.path.clone(),
-            args: args.into_iter().map(Into::into).collect(),
-            env,
-            lamina: self.host.lamina.clone(),
-            folder: None,
-            reads_stdout: true,
-        };
         let mut kept = Vec::new();
         let keep = |bytes: &[u8]| {
             kept.extend_from_slice(bytes);
@@ -92,7 +75,7 @@ impl<'a> Tool<'a> {
             let over = kept.len().saturating_sub(KEPT);
             kept.drain(..over);
         };
-        let ended = program.run(cancel, keep).await.map_err(failed)?;
+        let ended = self.program(args, env).run(cancel, keep).await.map_err(failed)?;
         if ended.cancelled {
             return Err(ProviderError::passing("cancelled"));
         }
@@ -100,7 +83,18 @@ impl<'a> Tool<'a> {
         Ok(Said { is_good: ended.status.success(), out: String::new(), err })
     }
 
-    fn env(&self) -> std::collections::BTreeMap<std::ffi::OsString, std::ffi::OsString> {
+    fn program(&self, args: Vec<String>, env: BTreeMap<OsString, OsString>) -> Program {
+        Program {
+            path: self.path.clone(),
+            args: args.into_iter().map(Into::into).collect(),
+            env,
+            lamina: self.host.lamina.clone(),
+            folder: None,
+            reads_stdout: true,
+        }
+    }
+
+    fn env(&self) -> BTreeMap<OsString, OsString> {
         self.host.env.passed(["KUBECONFIG"].into_iter())
     }
 }

@@ -9,12 +9,19 @@ pub const HELP: &str = "\
 Cook a dependency set into a layer, and write down its units of compilation
 
 Usage: lamina-cook --layer NAME --target-dir DIR --manifest FILE [OPTIONS] [-- CARGO ARGUMENTS]
+       lamina-cook --run CARGO ARGUMENTS
 
 It compiles the dependencies of the project in the current folder, once for each profile, and writes the units
 of compilation to a manifest that `lamina suggest`, `lamina warm` and the layer's next cook read. What the target
 folder holds besides, belonging neither to this manifest nor to one beside it, is deleted.
 
+Where settings of sccache are mounted (/run/secrets/sccache_creds, or the file that LAMINA_COOK_SCCACHE_SETTINGS
+names; lines NAME=value), crates are compiled through it. Its server alone gets them. One that does not start or
+answer is left out, and a line says what sccache did.
+
 Options:
+      --run                Compile nothing but what the command behind it does, through sccache where it is there:
+                           `lamina-cook --run cargo install --locked cargo-chef`
       --layer NAME         The layer's name
       --target-dir DIR     Cargo's target folder
       --manifest FILE      The manifest, as a rule /cooked/NAME.units.json. Where it is there already, the new
@@ -40,6 +47,8 @@ pub enum Request {
     Help,
     Version,
     Cook(Options),
+    /// A program and its arguments, whose calls of rustc go through sccache.
+    Run(Vec<String>),
 }
 
 /// What is to be cooked, and where to.
@@ -72,6 +81,13 @@ impl Request {
             match word.as_str() {
                 "-h" | "--help" => return Ok(Request::Help),
                 "-V" | "--version" => return Ok(Request::Version),
+                "--run" => {
+                    let command: Vec<String> = words.by_ref().collect();
+                    return match command.is_empty() || !values.is_empty() {
+                        true => Err(usage("--run stands alone before a command".to_owned())),
+                        false => Ok(Request::Run(command)),
+                    };
+                }
                 "--" => arguments.extend(words.by_ref()),
                 _ => {
                     let (name, value) = match word.split_once('=') {

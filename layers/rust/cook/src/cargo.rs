@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Command, ExitCode, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde::Deserialize;
@@ -14,6 +14,7 @@ use crate::cpu::{self, Costs, Records, Runs};
 use crate::failure::{Failure, Result};
 use crate::files::artifact_digits;
 use crate::graph::Planned;
+use crate::sccache::Sccache;
 
 /// What a build has said of itself.
 #[derive(Debug, Default)]
@@ -80,8 +81,25 @@ pub fn plan(options: &Options, spec: &ProfileSpec) -> Result<Planned> {
     Planned::parse(&said.stdout, &lock).map_err(|error| Failure::Other(format!("cargo's unit graph: {error}")))
 }
 
+/// Runs a command, whose calls of rustc go through sccache where settings are mounted; its exit code.
+pub fn run(words: &[String]) -> Result<ExitCode> {
+    let Some((program, arguments)) = words.split_first() else { return Ok(ExitCode::SUCCESS) };
+    let mut command = Command::new(program);
+    command.args(arguments);
+    let sccache = Sccache::start();
+    let records = Records::new()?;
+    if let Some(sccache) = &sccache {
+        let this = std::env::current_exe().map_err(|error| Failure::Other(format!("can't find itself: {error}")))?;
+        command.env("RUSTC_WRAPPER", this).env(cpu::RECORDS, records.path());
+        sccache.pass_on(&mut command);
+    }
+    let status = command.status().map_err(|error| Failure::Other(format!("can't run {program}: {error}")))?;
+    sccache.into_iter().for_each(Sccache::end);
+    Ok(status.code().and_then(|code| u8::try_from(code).ok()).map_or(ExitCode::FAILURE, ExitCode::from))
+}
+
 /// Compiles.
-pub fn build(options: &Options, spec: &ProfileSpec, records: &Records) -> Result<Built> {
+pub fn build(options: &Options, spec: &ProfileSpec, records: &Records, sccache: Option<&Sccache>) -> Result<Built> {
     let this = std::env::current_exe().map_err(|error| Failure::Other(format!("can't find itself: {error}")))?;
     let this = this.to_str().ok_or_else(|| Failure::Other("its own path is no text".to_owned()))?;
     let mut command = cooking(options, spec);
@@ -95,6 +113,9 @@ pub fn build(options: &Options, spec: &ProfileSpec, records: &Records) -> Result
         command.env_remove(variable);
     }
     command.env(cpu::RECORDS, records.path());
+    if let Some(sccache) = sccache {
+        sccache.pass_on(&mut command);
+    }
     command.args(["--message-format", "json-render-diagnostics"]).stdout(Stdio::piped());
     let mut child = command.spawn().map_err(|error| Failure::Other(format!("can't run cargo: {error}")))?;
     let mut built = Built::default();

@@ -14,6 +14,7 @@ use crate::fingerprints::{Fingerprint, Fingerprints, forget_own};
 use crate::graph::Planned;
 use crate::manifest::{Cook, Environment, Kind, Manifest, Output, Package, Profile, UnitGraph};
 use crate::prune::prune;
+use crate::sccache::Sccache;
 
 /// A place of a unit: the folder of its profile, and its own.
 type Place = (PathBuf, String);
@@ -44,6 +45,7 @@ pub fn cook(options: &Options) -> Result<()> {
         known: HashMap::new(),
         runs: Runs::new(),
         counts: Counts::default(),
+        sccache: Sccache::start(),
     };
     for earlier in parents.iter().chain(&kitchen.seeded.manifest).chain([&manifest]) {
         let costs = earlier.outputs().filter_map(|(_, output)| Some((output.folder.clone(), output.cpu_ms?)));
@@ -54,6 +56,7 @@ pub fn cook(options: &Options) -> Result<()> {
         let cook = kitchen.cook(spec, planned, &mut manifest.environment)?;
         manifest.add(cook);
     }
+    kitchen.sccache.take().into_iter().for_each(Sccache::end);
     manifest.write(&options.manifest)?;
     let all: Vec<&Manifest> = parents.iter().chain([&manifest]).collect();
     let pruned = prune(&options.target_dir, &all)
@@ -72,6 +75,7 @@ struct Kitchen<'a> {
     /// The runs of build scripts that units were compiled with, then or now.
     runs: Runs,
     counts: Counts,
+    sccache: Option<Sccache>,
 }
 
 impl Kitchen<'_> {
@@ -80,7 +84,7 @@ impl Kitchen<'_> {
         let target_dir = &self.options.target_dir;
         forget_own(target_dir, &planned.graph)?;
         let before = Fingerprints::read(target_dir)?.moments();
-        let built = cargo::build(self.options, spec, &self.records)?;
+        let built = cargo::build(self.options, spec, &self.records, self.sccache.as_ref())?;
         let fingerprints = Fingerprints::read(target_dir)?;
         self.runs.extend(built.runs.clone());
         let found = fingerprints.of_units(target_dir, planned, &self.runs)?;
@@ -97,11 +101,14 @@ impl Kitchen<'_> {
         let all: BTreeSet<Place> = shareable.map(|(_, print)| print.place()).collect();
         let compiled: BTreeSet<Place> =
             all.iter().filter(|place| before.get(place) != after.get(place)).cloned().collect();
+        let shared = self.sccache.is_some();
         let graph = measured(&planned.graph, &found, |place, kind| match compiled.contains(place) {
             false => self.known.get(&place.1).copied(),
             true => {
                 let measured = digits(&place.1).and_then(|digits| built.costs.get(digits).copied());
                 // A run that ended between two looks at it took next to nothing.
+                // What sccache had compiled cost what it did when somebody compiled it, where that is known.
+                let measured = measured.or_else(|| self.known.get(&place.1).copied().filter(|_| shared));
                 measured.or((kind == Kind::BuildScriptRun).then_some(0))
             }
         })?;

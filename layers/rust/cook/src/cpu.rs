@@ -1,15 +1,15 @@
 //! What units cost: processor time of each call of rustc, and of each run of a build script.
 //!
 //! Cargo calls this program in place of rustc (`build.rustc-wrapper`), which is no part of any fingerprint. Where another
-//! wrapper was set, as sccache, it is called in turn, and what its server spends for whom is unknown. No such place is
-//! left for build scripts: they are looked at while they run.
+//! wrapper was set, it is called in turn, and what its server spends for whom is unknown; not so sccache, which the cook
+//! calls itself (`sccache`). No such place is left for build scripts: they are looked at while they run.
 
 use std::collections::{HashMap, HashSet};
 use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode};
+use std::process::{Command, ExitCode, ExitStatus};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -17,6 +17,7 @@ use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::time::TimeValLike;
 
 use crate::failure::{Failure, Result};
+use crate::sccache;
 
 /// The folder that calls of rustc leave what they used in. Where it is set, this program is a wrapper.
 pub const RECORDS: &str = "LAMINA_COOK_RECORDS";
@@ -47,10 +48,41 @@ pub fn wrapper(records: &Path, mut words: impl Iterator<Item = OsString>) -> Exi
         eprintln!("lamina-cook: can't run {}: {error}", program.display());
         return ExitCode::FAILURE;
     };
+    let shared = sccache::folder();
+    if let Some(status) = shared.as_ref().and_then(|folder| sccache::compile(folder, &program, &words)) {
+        return code(status);
+    }
+    // sccache may have been turned off while it compiled this.
+    let _lock = shared.and_then(|folder| sccache::lock(&folder, digits));
+    measured(command, records, digits)
+}
+
+/// The call of sccache's compiler: as a wrapper's, but for what only sccache asks.
+pub fn compiler(words: Vec<OsString>) -> ExitCode {
+    let Some(program) = sccache::compiler(&words) else { return ExitCode::FAILURE };
+    let mut command = Command::new(&program);
+    command.args(&words);
+    let records = std::env::var_os(RECORDS).map(PathBuf::from);
+    let asks = sccache::asks(&words);
+    match (records, extra_filename(&words).filter(|_| !asks), sccache::folder()) {
+        (Some(records), Some(digits), Some(folder)) => {
+            let _lock = sccache::compiles(&folder, digits);
+            measured(command, &records, digits)
+        }
+        _ => {
+            let error = command.exec();
+            eprintln!("lamina-cook: can't run {}: {error}", program.display());
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Runs a compilation, and leaves what it used.
+fn measured(mut command: Command, records: &Path, digits: &str) -> ExitCode {
     let status = match command.status() {
         Ok(status) => status,
         Err(error) => {
-            eprintln!("lamina-cook: can't run {}: {error}", program.display());
+            eprintln!("lamina-cook: can't run {}: {error}", command.get_program().display());
             return ExitCode::FAILURE;
         }
     };
@@ -59,6 +91,10 @@ pub fn wrapper(records: &Path, mut words: impl Iterator<Item = OsString>) -> Exi
         // What is not written is not known: no reason to fail a compilation.
         drop(fs::write(records.join(format!("{digits}-{}", std::process::id())), used.to_string()));
     }
+    code(status)
+}
+
+fn code(status: ExitStatus) -> ExitCode {
     let code = status.code().or_else(|| status.signal().map(|signal| 128 + signal)).unwrap_or(1);
     ExitCode::from(u8::try_from(code).unwrap_or(1))
 }

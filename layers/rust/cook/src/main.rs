@@ -15,6 +15,7 @@ mod fingerprints;
 mod graph;
 mod manifest;
 mod prune;
+mod sccache;
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -22,7 +23,10 @@ use std::process::ExitCode;
 use args::{HELP, Request};
 
 fn main() -> ExitCode {
-    let mut words = std::env::args_os().skip(1).peekable();
+    let mut words = std::env::args_os().peekable();
+    if sccache::is_compiler(words.next().as_deref()) {
+        return cpu::compiler(words.collect());
+    }
     let is_program = words.peek().is_some_and(|word| !word.as_encoded_bytes().starts_with(b"-"));
     if let Some(records) = std::env::var_os(cpu::RECORDS).filter(|_| is_program) {
         return cpu::wrapper(Path::new(&records), words);
@@ -32,11 +36,12 @@ fn main() -> ExitCode {
             Request::Help => print!("{HELP}"),
             Request::Version => println!("lamina-cook {}", env!("CARGO_PKG_VERSION")),
             Request::Cook(options) => cook::cook(&options)?,
+            Request::Run(command) => return cargo::run(&command),
         }
-        Ok(())
+        Ok(ExitCode::SUCCESS)
     });
     match result {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(failure) => {
             eprintln!("lamina-cook: {failure}");
             failure.exit_code()

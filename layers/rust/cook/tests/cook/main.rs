@@ -1,5 +1,6 @@
 //! The program with a real cargo: what it writes down is what cargo says, and a donor changes nothing but the time.
 
+mod sccache;
 mod shop;
 
 use std::collections::BTreeSet;

@@ -42,6 +42,7 @@ const CRATES: &[(&str, &str, &str, Files<'_>)] = &[
                  println!(\"cargo::rerun-if-env-changed=SCRIPTED_TOKEN\");\n\
                  println!(\"cargo::rerun-if-env-changed=SCRIPTED_UNSET\");\n\
                  let made = format!(\"pub fn scripted() -> u32 {{ {} }}\\n\", leaf::leaf());\n\
+                 assert!(std::env::vars().all(|(_, value)| !value.contains(\"open-sesame\")));\n\
                  std::fs::write(std::env::var(\"OUT_DIR\").unwrap() + \"/made.rs\", made).unwrap();\n}\n",
             ),
         ],
@@ -165,10 +166,15 @@ impl Shop {
 
     /// Cooks a project as a layer, with more words for the program and cargo.
     pub fn cook(&self, layer: &str, project: &str, words: &[&str]) -> Outcome {
+        let (target, manifest) = (self.target(), self.manifest_path(layer));
+        let all = ["--layer", layer, "--target-dir", target.to_str().expect("a text"), "--manifest"];
+        self.call(project, &[&all[..], &[manifest.to_str().expect("a text")], words].concat())
+    }
+
+    /// Calls the program in a project.
+    pub fn call(&self, project: &str, words: &[&str]) -> Outcome {
         let mut command = Command::new(env!("CARGO_BIN_EXE_lamina-cook"));
-        command.current_dir(self.path(project)).env_remove("CARGO_TARGET_DIR").env("CARGO", env!("CARGO"));
-        command.args(["--layer", layer, "--target-dir"]).arg(self.target());
-        command.arg("--manifest").arg(self.manifest_path(layer)).args(words);
+        command.current_dir(self.path(project)).env_remove("CARGO_TARGET_DIR").env("CARGO", env!("CARGO")).args(words);
         command.envs(self.variables.iter().map(|(name, value)| (name, value)));
         let said = command.output().expect("the program runs");
         Outcome { code: said.status.code(), stderr: String::from_utf8_lossy(&said.stderr).into_owned() }
