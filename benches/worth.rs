@@ -180,7 +180,8 @@ impl Lab {
 
     fn lamina(&self, catalog: &Path) -> Command {
         let mut command = Command::new(LAMINA);
-        command.current_dir(catalog).env("XDG_STATE_HOME", self.work.join("state"));
+        // Units are published by CI.
+        command.current_dir(catalog).env("XDG_STATE_HOME", self.work.join("state")).env("LAMINA_ACTOR", "ci");
         command.args(["--overlay", "overlay.ncl"]);
         command
     }

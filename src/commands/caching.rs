@@ -15,7 +15,7 @@ pub struct ActorArgs {
     /// Who builds: ci, ci-aux:NAME, human:NAME or agent:NAME [default: ci where CI=true, else human: and USER]
     #[arg(long, value_name = "ACTOR", env = "LAMINA_ACTOR", hide_env_values = true)]
     pub actor: Option<Actor>,
-    /// What caches are shared within [default: the catalog's name]
+    /// What caches are shared within, and events and hooks tell of [default: the catalog's name]
     #[arg(long, value_name = "WORKSPACE", env = "LAMINA_WORKSPACE", hide_env_values = true)]
     pub workspace: Option<Workspace>,
 }

@@ -62,6 +62,9 @@ struct PruneArgs {
     /// Release all leases but those that a process of this machine builds on
     #[arg(long, conflicts_with = "leases")]
     all: bool,
+    /// Strike these leases out also where nobody can release them any more; what is left of them is yours to remove
+    #[arg(long, requires = "leases")]
+    forget: bool,
     /// How the answer looks
     #[arg(long, value_enum, default_value_t)]
     format: Format,
@@ -124,9 +127,16 @@ fn prune(context: &Context<'_>, args: &PruneArgs) -> Result<Exit, CommandError> 
         }
     }
     swept.sort_by(|a, b| a.record.lease.cmp(&b.record.lease));
+    let (forgotten, swept): (Vec<Swept>, Vec<Swept>) =
+        swept.into_iter().partition(|swept| args.forget && swept.error.is_some() && !in_use(&swept.record));
+    for Swept { record, .. } in &forgotten {
+        ledger(&host)
+            .remove(&record.lease)
+            .map_err(|error| CommandError::failure("a lease can't be struck out", error))?;
+    }
     context.ui.answer(&match args.format {
-        Format::Text => report::swept(&swept),
-        Format::Json => json::answer(RunnersPrune::new(&swept, &unreadable, now)),
+        Format::Text => report::swept(&swept, &forgotten),
+        Format::Json => json::answer(RunnersPrune::new(&swept, &forgotten, &unreadable, now)),
     })?;
     remark(context, &unreadable);
     let left: Vec<_> = swept.iter().filter_map(|swept| swept.error.as_ref()).collect();

@@ -23,7 +23,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use environment::Environment;
 pub use failure::{Ending, judge};
-pub use open::{ClientChoice, OpenError, Options, is_here, open};
+pub use open::{ClientChoice, INSTALL_DOCKER, OpenError, Options, is_here, open};
 pub use stream::{Seen, Stream, VertexError};
 
 use crate::event::{FailureKind, StepStatus};

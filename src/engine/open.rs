@@ -24,6 +24,10 @@ pub const MIN_BUILDX: Version = Version::new(0, 13, 0);
 /// The first version of buildctl that writes its progress as JSON.
 pub const MIN_BUILDCTL: Version = Version::new(0, 13, 0);
 
+/// How docker comes to a machine.
+pub const INSTALL_DOCKER: &str = "install docker with its plugin buildx (https://docs.docker.com/go/buildx/; in Debian: \
+                                  docker-cli and docker-buildx)";
+
 /// Where buildctl asks without being told.
 const BUILDKIT_SOCKET: &str = "unix:///run/buildkit/buildkitd.sock";
 
@@ -96,19 +100,17 @@ pub enum OpenError {
 impl OpenError {
     /// What to do about it.
     pub fn hints(&self) -> Vec<String> {
-        const BUILDX: &str = "install docker with its plugin buildx (https://docs.docker.com/go/buildx/; in Debian: \
-                              docker-cli and docker-buildx)";
         const BUILDCTL: &str = "install buildctl (https://github.com/moby/buildkit/releases)";
         match self {
-            OpenError::NoBuildx => vec![BUILDX.to_owned(), format!("or set BUILDKIT_HOST, and {BUILDCTL}")],
+            OpenError::NoBuildx => vec![INSTALL_DOCKER.to_owned(), format!("or set BUILDKIT_HOST, and {BUILDCTL}")],
             OpenError::NoBuildctl { host: Some(host) } => vec![
                 format!("BUILDKIT_HOST names {host}, and buildctl reaches it: {BUILDCTL}"),
                 "or unset BUILDKIT_HOST, or give --client buildx, to build with docker".to_owned(),
             ],
             OpenError::NoBuildctl { host: None } => vec![BUILDCTL.to_owned()],
-            OpenError::NotBuildx(_) => vec![BUILDX.to_owned()],
+            OpenError::NotBuildx(_) => vec![INSTALL_DOCKER.to_owned()],
             OpenError::TooOld { client: "buildctl", .. } => vec![BUILDCTL.to_owned()],
-            OpenError::TooOld { .. } => vec![BUILDX.to_owned()],
+            OpenError::TooOld { .. } => vec![INSTALL_DOCKER.to_owned()],
             OpenError::Client(_) => Vec::new(),
         }
     }

@@ -71,13 +71,14 @@ pub fn room(row: &RunnerSource, about: &About) -> Option<u64> {
     [row.capacity, about.capacity].into_iter().flatten().min()
 }
 
-/// What was released, a line a lease.
-pub fn swept(swept: &[Swept]) -> String {
-    let row = |Swept { record, error }: &Swept| {
-        let ended = error.as_ref().map_or_else(|| "released".to_owned(), |error| format!("not released: {error}"));
+/// What was released, a line a lease, and what was struck out without that.
+pub fn swept(swept: &[Swept], forgotten: &[Swept]) -> String {
+    let row = |failed: &str, Swept { record, error }: &Swept| {
+        let ended = error.as_ref().map_or_else(|| "released".to_owned(), |error| format!("{failed}: {error}"));
         [record.lease.to_string(), record.source.clone(), ended]
     };
-    table(&swept.iter().map(row).collect::<Vec<_>>())
+    let swept = swept.iter().map(|swept| row("not released", swept));
+    table(&swept.chain(forgotten.iter().map(|swept| row("forgotten", swept))).collect::<Vec<_>>())
 }
 
 fn sized(record: &Record) -> String {

@@ -90,7 +90,8 @@ fn server(test: &str) -> Option<(std::process::Child, String)> {
 fn a_nats_that_dies_or_hangs_fails_no_build() {
     let test = "a_nats_that_dies_or_hangs_fails_no_build";
     let Some(shop) = Shop::new(test) else { return };
-    in_own_workspace(&shop);
+    // As much as what a catalog says of itself.
+    let mine = ["--workspace", &shop.unique, "--promote", "none"];
     // A number that no other sleep has.
     let word = format!("5.{}", std::process::id());
     shop.layer("it", "", &format!("RUN sleep {word}"), "").layer("next", "it", "RUN true", "").lock();
@@ -98,13 +99,13 @@ fn a_nats_that_dies_or_hangs_fails_no_build() {
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("nats://{}", silent.local_addr().unwrap());
     thread::spawn(move || silent.incoming().filter_map(Result::ok).collect::<Vec<TcpStream>>());
-    let ran = shop.run(&["build", "it", "--events-url", &url, "--promote", "none"]);
+    let ran = shop.run(&[&["build", "it", "--events-url", &url], &mine[..]].concat());
     assert_eq!(ran.code, Some(0), "{ran:?}");
     assert!(ran.stderr.contains("warning: 4 of 4 events did not reach nats://127.0.0.1:"), "{ran:?}");
     // One that dies while a step runs.
     let Some((mut child, url)) = server(test) else { return };
     let mut next = listen(&url, &shop.unique);
-    let running = shop.start(&["build", "--all", "--force", "--events-url", &url, "--promote", "none"]);
+    let running = shop.start(&[&["build", "--all", "--force", "--events-url", &url], &mine[..]].concat());
     until("the step runs", || runs(&word));
     assert_eq!(["started", "started"], [next().0, next().0]);
     child.kill().unwrap();

@@ -98,7 +98,7 @@ fn hooks_run_beside_a_build() {
             "hooks = { pre_build = [{ command = [\"sh\", \"-c\", \"echo why >&2; exit 4\"] }] },",
         )
         .lock();
-    let (code, report) = shop.build(&["good"]);
+    let (code, report) = shop.build(&["good", "--workspace", "pr-7"]);
     assert_eq!(code, Some(0), "{report:#}");
     let wrote = fs::read_to_string(shop.beside("tmp").join("hook")).unwrap();
     let (told, rest) = wrote.split_once("}").unwrap();
@@ -107,7 +107,7 @@ fn hooks_run_beside_a_build() {
     assert!(folder.ends_with("/layers/good") && !rest.contains("not-to-be-seen"), "{rest}");
     assert!(rest.contains("\nPATH=") && rest.contains("\nHOME=") && rest.contains("\nMINE=named\n"), "{rest}");
     assert_eq!((&told["event"], &told["layer"], &told["digest"]), (&"pre-build".into(), &"good".into(), &Value::Null));
-    assert_eq!((&told["version"], &told["workspace"], &told["folder"]), (&1.into(), &"mini".into(), &folder.into()));
+    assert_eq!((&told["version"], &told["workspace"], &told["folder"]), (&1.into(), &"pr-7".into(), &folder.into()));
     let after: Value = serde_json::from_str(&fs::read_to_string(format!("{out}.post")).unwrap()).unwrap();
     assert_eq!((&after["event"], &after["digest"]), (&"post-build".into(), &layer(&report, "good")["digest"]));
     let lines: Vec<Value> = shop.events().into_iter().filter(|event| event["event"] == "output").collect();

@@ -1,5 +1,6 @@
 //! Runners that come and go: several at once, sick ones beside healthy ones, and none left behind, however lamina ends.
 
+use std::fs;
 use std::thread;
 use std::time::Duration;
 
@@ -7,7 +8,7 @@ use rustix::process::Signal;
 use serde_json::Value;
 
 use crate::farm::{Farm, row, table, written};
-use crate::shop::{Shop, layer};
+use crate::shop::{Shop, layer, until};
 
 /// The events of a kind of the last run.
 fn events(shop: &Shop, kind: &str) -> Vec<Value> {
@@ -122,4 +123,31 @@ fn however_lamina_ends_no_runner_is_left_behind() {
     let (code, report) = shop.build(&["--all"]);
     assert_eq!(code, Some(0), "{report:#}");
     nothing_is_left(&shop, &farm);
+}
+
+#[test]
+fn a_lease_of_a_program_that_is_gone_is_forgotten_by_name_alone() {
+    let Some(shop) = Shop::new("a_lease_of_a_program_that_is_gone_is_forgotten_by_name_alone") else { return };
+    let farm = Farm::new(&shop);
+    let program = farm.program("farm", "");
+    table(&shop, &[row("farm", &program, "")]);
+    shop.layer("slow", "", "RUN sleep 60", "").lock();
+    let running = shop.start(&["build", "--all", "--progress", "plain"]);
+    until("a runner is leased", || !farm.left().is_empty());
+    running.signal(Signal::KILL);
+    running.end();
+    fs::remove_file(program).unwrap();
+    let lease = farm.left().remove(0);
+    for (args, code, said) in [
+        (&["runners", "prune"][..], 1, "not released: there is no program"),
+        (&["runners", "prune", "--forget"], 2, ""),
+        (&["runners", "prune", &lease], 1, "not released: there is no program"),
+        (&["runners", "prune", &lease, "--forget"], 0, "forgotten: there is no program"),
+        (&["runners", "prune"], 0, ""),
+    ] {
+        let ran = shop.run(args);
+        assert_eq!(ran.code, Some(code), "{args:?} {ran:?}");
+        assert!(ran.stdout.contains(said) && (!said.is_empty() || ran.stdout.is_empty()), "{args:?} {ran:?}");
+    }
+    assert_eq!(written(&shop), Vec::<String>::new());
 }

@@ -2,21 +2,28 @@
 
 use std::fs;
 
-use lamina::model::ProviderKind;
+use lamina::model::{ProviderKind, SshHost};
 use rustix::process::Signal;
 use serde_json::Value;
 
-use crate::contract::{Fixture, container, process};
+use crate::contract::{container, process};
 use crate::leftovers;
 use crate::shop::{Shop, layer, runs, until};
+use crate::sshd::Sshd;
 
 /// A catalog whose table has a row `leased`.
-fn shop(test: &str, fixture: &Fixture) -> Option<Shop> {
+fn shop(test: &str, kind: &ProviderKind) -> Option<Shop> {
     let shop = Shop::new(test)?;
-    let provider = match &fixture.kind {
+    let provider = match kind {
         ProviderKind::Process { .. } => "'process {}".to_owned(),
         ProviderKind::Container { image: Some(image), .. } => {
             format!("'container {{ image = \"{image}\", network = \"host\" }}")
+        }
+        ProviderKind::Ssh { hosts, known_hosts: Some(known), identity: Some(identity) } => {
+            let host = |host: &SshHost| format!("{{ host = \"{}\", engine = \"{}\" }}", host.host, host.engine);
+            let hosts: Vec<String> = hosts.iter().map(host).collect();
+            let hosts = hosts.join(", ");
+            format!("'ssh {{ hosts = [{hosts}], known_hosts = \"{known}\", identity = \"{identity}\" }}")
         }
         other => panic!("{other:?}"),
     };
@@ -27,8 +34,8 @@ fn shop(test: &str, fixture: &Fixture) -> Option<Shop> {
     Some(shop)
 }
 
-fn builds(test: &str, fixture: &Fixture) {
-    let Some(shop) = shop(test, fixture) else { return };
+fn builds(test: &str, kind: &ProviderKind) {
+    let Some(shop) = shop(test, kind) else { return };
     shop.layer("base", "", "RUN echo done >/done", "").layer("app", "base", "RUN cat /done", "").lock();
     let (code, report) = shop.build(&["--all", "--runner", "leased"]);
     assert_eq!(code, Some(0), "{report:#}");
@@ -45,8 +52,8 @@ fn builds(test: &str, fixture: &Fixture) {
     assert_eq!((&listed["leases"], &listed["sources"][0]["name"]), (&Value::Array(vec![]), &"leased".into()));
 }
 
-fn is_killed(test: &str, fixture: &Fixture) {
-    let Some(shop) = shop(test, fixture) else { return };
+fn is_killed(test: &str, kind: &ProviderKind) {
+    let Some(shop) = shop(test, kind) else { return };
     // A number that no other process sleeps for.
     let word = format!("4{}{}", std::process::id(), shop.unique.len());
     shop.layer("slow", "", &format!("RUN sleep {word}"), "").lock();
@@ -87,23 +94,35 @@ fn is_killed(test: &str, fixture: &Fixture) {
 #[test]
 fn a_build_on_processes() {
     let test = "a build on processes";
-    process(test).inspect(|fixture| builds(test, fixture));
+    process(test).inspect(|fixture| builds(test, &fixture.kind));
 }
 
 #[test]
 fn a_build_on_containers() {
     let test = "a build on containers";
-    container(test).inspect(|fixture| builds(test, fixture));
+    container(test).inspect(|fixture| builds(test, &fixture.kind));
+}
+
+#[test]
+fn a_build_on_a_host_over_ssh() {
+    let test = "a build over ssh";
+    Sshd::start(test).inspect(|sshd| builds(test, &sshd.kind(2)));
+}
+
+#[test]
+fn killed_while_it_builds_over_ssh() {
+    let test = "killed over ssh";
+    Sshd::start(test).inspect(|sshd| is_killed(test, &sshd.kind(1)));
 }
 
 #[test]
 fn killed_while_it_builds_on_a_process() {
     let test = "killed on a process";
-    process(test).inspect(|fixture| is_killed(test, fixture));
+    process(test).inspect(|fixture| is_killed(test, &fixture.kind));
 }
 
 #[test]
 fn killed_while_it_builds_on_a_container() {
     let test = "killed on a container";
-    container(test).inspect(|fixture| is_killed(test, fixture));
+    container(test).inspect(|fixture| is_killed(test, &fixture.kind));
 }

@@ -5,12 +5,12 @@ use std::sync::Arc;
 
 use super::set::{self, Call};
 use crate::catalog::LoadedLayer;
-use crate::commands::context::{Context, Registries, cache_folder, read_bytes};
+use crate::commands::context::{Context, Registries, read_bytes};
 use crate::commands::error::CommandError;
 use crate::commands::exit::Exit;
 use crate::commands::images::RegistryArgs;
 use crate::commands::ui::Ui;
-use crate::cooked::{self, Store};
+use crate::cooked;
 use crate::crates::{BuildGraph, Section, joined, normalised, of_lock, sole};
 use crate::model::{CookProfile, Cooked, LayerName};
 use crate::report::crates::Basis;
@@ -47,7 +47,7 @@ impl Known {
         snapshot: &Snapshot,
         asked: Option<(&LayerName, &RegistryArgs)>,
     ) -> Result<Known, CommandError> {
-        let mut store = cache_folder().map_or_else(Store::in_memory, |folder| Store::open(&folder));
+        let mut store = context.unit_store();
         let layers: Vec<&LayerName> =
             snapshot.layers().filter(|loaded| loaded.layer.cooked.is_some()).map(|loaded| &loaded.layer.name).collect();
         if let Some((layer, args)) = asked {

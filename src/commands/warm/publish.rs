@@ -5,13 +5,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use tokio_util::sync::CancellationToken;
 
 use super::super::Format;
-use super::super::context::{Context, cache_folder, find_layer};
+use super::super::context::{Context, find_layer};
 use super::super::error::CommandError;
 use super::super::exit::Exit;
 use super::super::images;
 use super::{Args, may_publish, own, unnamed};
 use crate::cache::Namespace;
-use crate::cooked::{self, Missing, Store};
+use crate::cooked::{self, Missing};
 use crate::model::{ImageRef, LayerName};
 use crate::report::json;
 use crate::report::warm::{self as report, Sent};
@@ -47,7 +47,7 @@ fn one(
     own: &str,
     layer: &LayerName,
 ) -> Result<(ImageRef, Published), CommandError> {
-    let mut store = cache_folder().map_or_else(Store::in_memory, |folder| Store::open(&folder));
+    let mut store = context.unit_store();
     let cancel = CancellationToken::new();
     context.ask(&args.registry, snapshot, async |registry| {
         let found = cooked::manifests(Some(registry), &mut store, snapshot, &[layer]).await.pop();

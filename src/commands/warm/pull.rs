@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::super::Format;
-use super::super::context::{Context, Registries, cache_folder};
+use super::super::context::{Context, Registries};
 use super::super::error::CommandError;
 use super::super::exit::Exit;
 use super::super::images;
@@ -38,7 +38,7 @@ pub fn run(context: &Context<'_>, args: &Args) -> Result<Exit, CommandError> {
     for from in [Some(&mine).filter(|mine| **mine != own), Some(&own)].into_iter().flatten() {
         itself.push(of_project(from, &name, &environment, &options.arguments()).map_err(unnamed)?);
     }
-    let mut store = cache_folder().map_or_else(Store::in_memory, |folder| Store::open(&folder));
+    let mut store = context.unit_store();
     let (warmed, sources, offers, errors) = context.ask(&args.registry, &snapshot, async |registry| {
         let (mut found, mut sources, mut errors) = (Vec::new(), Vec::new(), Vec::new());
         let asked = Asked { registry, snapshot: &snapshot, own: &own, itself: &itself };

@@ -27,6 +27,8 @@ pub struct RunnersPrune<'a> {
     released: Vec<Lease<'a>>,
     /// The leases that could not be released, by name.
     left: Vec<Left<'a>>,
+    /// The leases that could not be released, and were struck out, by name.
+    forgotten: Vec<Left<'a>>,
     /// What is wrong with records that can't be read.
     unreadable: Vec<String>,
 }
@@ -159,16 +161,21 @@ impl<'a> Runners<'a> {
 
 impl<'a> RunnersPrune<'a> {
     /// What was done.
-    pub fn new(swept: &'a [Swept], unreadable: &[LedgerError], now: Timestamp) -> Self {
-        let (mut released, mut left) = (Vec::new(), Vec::new());
-        for Swept { record, error } in swept {
-            let lease = Lease::new(record, now);
-            match error {
-                None => released.push(lease),
-                Some(error) => left.push(Left { lease, error: error.to_string(), hints: &error.hints }),
-            }
+    pub fn new(swept: &'a [Swept], forgotten: &'a [Swept], unreadable: &[LedgerError], now: Timestamp) -> Self {
+        let left = |swept: &'a [Swept]| {
+            let left = |Swept { record, error }: &'a Swept| {
+                let error = error.as_ref()?;
+                Some(Left { lease: Lease::new(record, now), error: error.to_string(), hints: &error.hints })
+            };
+            swept.iter().filter_map(left).collect()
+        };
+        let released = swept.iter().filter(|swept| swept.error.is_none());
+        Self {
+            released: released.map(|swept| Lease::new(&swept.record, now)).collect(),
+            left: left(swept),
+            forgotten: left(forgotten),
+            unreadable: unreadable.iter().map(LedgerError::to_string).collect(),
         }
-        Self { released, left, unreadable: unreadable.iter().map(LedgerError::to_string).collect() }
     }
 }
 

@@ -5,16 +5,13 @@ use tokio_util::sync::CancellationToken;
 use super::buildkitd::configuration;
 use super::tool::Tool;
 use super::{Host, folder};
-use crate::runner::{LeaseId, LedgerError, ProviderError, Record};
+use crate::engine::INSTALL_DOCKER;
+use crate::runner::{LeaseId, Note, ProviderError, Record};
 
 /// Noted before a builder is asked for: without it, there is nothing to release but a folder.
 pub const ASKED: &str = "asked";
 /// Noted when a builder is there.
 pub const MADE: &str = "made";
-
-/// How docker comes to a machine.
-pub const DOCKER: &str = "install docker with its plugin buildx (https://docs.docker.com/go/buildx/; in Debian: \
-                          docker-cli and docker-buildx)";
 
 /// The name that buildx gives to a builder's only node: of the container and, without the prefix, of the deployment.
 pub fn node(lease: &LeaseId) -> String {
@@ -54,10 +51,10 @@ pub async fn make(
     host: &Host,
     record: &Record,
     driver: Driver<'_>,
-    note: &(dyn Fn(&str) -> Result<(), LedgerError> + Send + Sync),
+    note: &Note<'_>,
     cancel: &CancellationToken,
 ) -> Result<(), ProviderError> {
-    let docker = Tool::find(host, "docker", DOCKER)?;
+    let docker = Tool::find(host, "docker", INSTALL_DOCKER)?;
     let noted = |text: &str| note(text).map_err(|error| ProviderError::passing(error.to_string()));
     let file = folder::make(host, &record.lease)?.join("buildkitd.toml");
     folder::write(&file, &configuration(host, None))?;
@@ -70,7 +67,7 @@ pub async fn make(
         // `docker` without the plugin does not know the command, or an option of it.
         let lasts = ["is not a docker command", "unknown flag", "unknown command", "invalid driver option"];
         return Err(match lasts.iter().any(|sign| said.err.contains(sign)) {
-            true => ProviderError::lasting(error).hint(DOCKER),
+            true => ProviderError::lasting(error).hint(INSTALL_DOCKER),
             false => ProviderError::passing(error),
         });
     }

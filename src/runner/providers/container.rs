@@ -10,13 +10,14 @@ use jiff::Timestamp;
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
-use super::builder::{self, DOCKER, Driver, MADE};
+use super::builder::{self, Driver, MADE};
 use super::cgroup::Cgroups;
 use super::tool::Tool;
 use super::watch::Watch;
 use super::{Host, folder, kernel_log};
+use crate::engine::INSTALL_DOCKER;
 use crate::model::Size;
-use crate::runner::{About, Endpoint, Evidence, LeaseId, LedgerError, Provider, ProviderError, Record};
+use crate::runner::{About, Endpoint, Evidence, LeaseId, Note, Provider, ProviderError, Record};
 
 /// After a request that was given up, dockerd may still make what was asked for.
 const LATE: Duration = Duration::from_secs(1);
@@ -51,7 +52,7 @@ impl Container {
     }
 
     fn docker(&self) -> Result<Tool<'_>, ProviderError> {
-        Tool::find(&self.host, "docker", DOCKER)
+        Tool::find(&self.host, "docker", INSTALL_DOCKER)
     }
 
     async fn inspect(&self, lease: &LeaseId) -> Result<Inspected, ProviderError> {
@@ -71,7 +72,7 @@ impl Container {
     async fn lease(
         &self,
         record: &Record,
-        note: &(dyn Fn(&str) -> Result<(), LedgerError> + Send + Sync),
+        note: &Note<'_>,
         cancel: &CancellationToken,
     ) -> Result<Endpoint, ProviderError> {
         let options = options(record.size, self.image.as_deref(), self.network.as_deref());
@@ -152,7 +153,7 @@ impl Provider for Container {
     fn acquire<'a>(
         &'a self,
         record: &'a Record,
-        note: &'a (dyn Fn(&str) -> Result<(), LedgerError> + Send + Sync),
+        note: &'a Note<'a>,
         cancel: &'a CancellationToken,
     ) -> BoxFuture<'a, Result<Endpoint, ProviderError>> {
         self.lease(record, note, cancel).boxed()

@@ -13,11 +13,12 @@ use jiff::Timestamp;
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
-use super::builder::{self, DOCKER, Driver, MADE};
+use super::builder::{self, Driver, MADE};
 use super::tool::Tool;
 use super::{Host, folder};
+use crate::engine::INSTALL_DOCKER;
 use crate::model::Size;
-use crate::runner::{About, Endpoint, Evidence, LeaseId, LedgerError, Provider, ProviderError, Record};
+use crate::runner::{About, Endpoint, Evidence, LeaseId, Note, Provider, ProviderError, Record};
 
 /// How kubectl comes to a machine.
 const KUBECTL: &str = "install kubectl (https://kubernetes.io/docs/tasks/tools/)";
@@ -127,11 +128,11 @@ impl Kubernetes {
     async fn lease(
         &self,
         record: &Record,
-        note: &(dyn Fn(&str) -> Result<(), LedgerError> + Send + Sync),
+        note: &Note<'_>,
         cancel: &CancellationToken,
     ) -> Result<Endpoint, ProviderError> {
         self.kubectl()?;
-        Tool::find(&self.host, "docker", DOCKER)?;
+        Tool::find(&self.host, "docker", INSTALL_DOCKER)?;
         let kubeconfig = self.kubeconfig(record).await?;
         let kubeconfig = kubeconfig.map(|file| ("KUBECONFIG", file.to_string_lossy().into_owned()));
         let options = self.settings.options(record.size);
@@ -155,7 +156,7 @@ impl Kubernetes {
 
     async fn free(&self, record: &Record) -> Result<(), ProviderError> {
         if let Some(handle) = &record.handle {
-            builder::forget(&Tool::find(&self.host, "docker", DOCKER)?, &record.lease).await?;
+            builder::forget(&Tool::find(&self.host, "docker", INSTALL_DOCKER)?, &record.lease).await?;
             self.delete(&record.lease).await?;
             if handle != MADE {
                 tokio::time::sleep(LATE).await;
@@ -191,7 +192,7 @@ impl Provider for Kubernetes {
     fn acquire<'a>(
         &'a self,
         record: &'a Record,
-        note: &'a (dyn Fn(&str) -> Result<(), LedgerError> + Send + Sync),
+        note: &'a Note<'a>,
         cancel: &'a CancellationToken,
     ) -> BoxFuture<'a, Result<Endpoint, ProviderError>> {
         self.lease(record, note, cancel).boxed()

@@ -20,7 +20,7 @@ use super::beside::{self, Beside};
 use super::{Host, folder};
 use crate::host::child::{Program, find};
 use crate::model::SshHost;
-use crate::runner::{About, Endpoint, Evidence, LeaseId, LedgerError, Provider, ProviderError, Record};
+use crate::runner::{About, Endpoint, Evidence, LeaseId, Note, Provider, ProviderError, Record};
 
 /// How often it is looked whether the tunnel stands.
 const LOOK: Duration = Duration::from_millis(20);
@@ -100,11 +100,7 @@ impl Ssh {
         Some(index)
     }
 
-    async fn lease(
-        &self,
-        record: &Record,
-        note: &(dyn Fn(&str) -> Result<(), LedgerError> + Send + Sync),
-    ) -> Result<Endpoint, ProviderError> {
+    async fn lease(&self, record: &Record, note: &Note<'_>) -> Result<Endpoint, ProviderError> {
         let mut errors: Vec<ProviderError> = Vec::new();
         let mut tried = Vec::new();
         while let Some(index) = self.take(&record.lease, &tried) {
@@ -136,12 +132,7 @@ impl Ssh {
     }
 
     /// Opens a tunnel, and returns when the engine behind it answers.
-    async fn open(
-        &self,
-        record: &Record,
-        to: &SshHost,
-        note: &(dyn Fn(&str) -> Result<(), LedgerError> + Send + Sync),
-    ) -> Result<Endpoint, ProviderError> {
+    async fn open(&self, record: &Record, to: &SshHost, note: &Note<'_>) -> Result<Endpoint, ProviderError> {
         let folder = folder::make(&self.host, &record.lease)?;
         let socket = folder::socket(&folder)?;
         // One of a host that failed before.
@@ -319,7 +310,7 @@ impl Provider for Ssh {
     fn acquire<'a>(
         &'a self,
         record: &'a Record,
-        note: &'a (dyn Fn(&str) -> Result<(), LedgerError> + Send + Sync),
+        note: &'a Note<'a>,
         cancel: &'a CancellationToken,
     ) -> BoxFuture<'a, Result<Endpoint, ProviderError>> {
         let leased = cancel.run_until_cancelled(self.lease(record, note));
