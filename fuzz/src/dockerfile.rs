@@ -52,6 +52,7 @@ fn laws(parsed: &Dockerfile, text: &str) {
             is_place(&reference.span);
             match parsed.target(reference, at) {
                 Target::Stage(other) => assert!(other < at, "stages see those before them alone"),
+                Target::StageOf(others) => assert!(!others.is_empty() && others.iter().all(|other| *other < at)),
                 Target::Arg(name) => assert!(reference.text.contains(name)),
                 Target::Scratch => assert_eq!(reference.text, "scratch"),
                 Target::Literal(_) => {}

@@ -93,7 +93,7 @@ codes! {
     DockerfileSyntax = "dockerfile-syntax", Error, "The Dockerfile can't be parsed.",
         "The message names the place. `docker build --check` sees the same mistake.";
     FromUndeclared = "from-undeclared", Error, "The Dockerfile uses an image that the workflow does not declare.",
-        "FROM, COPY --from and RUN --mount=from may use: an earlier stage, `scratch`, ${BUILD_BASE}, ${RUNTIME_BASE} and the argument of a declared donor. Everything else is an edge that the graph does not know, so a change of that image would make no layer stale.";
+        "FROM, COPY --from and RUN --mount=from may use: an earlier stage, `scratch`, ${BUILD_BASE}, ${RUNTIME_BASE} and the argument of a declared donor. Everything else is an edge that the graph does not know, so a change of that image would make no layer stale. A stage can be chosen by the platform, `FROM tool-${TARGETARCH}`, and is there for each platform of the layer then.";
     BaseUnused = "base-unused", Error, "The workflow declares a base that the Dockerfile does not use.",
         "The Dockerfile takes the build base by `ARG BUILD_BASE` and the runtime base by `ARG RUNTIME_BASE`. A base that is declared and not used makes the graph claim what is not so.";
     DonorUnused = "donor-unused", Error, "The workflow declares a donor that the Dockerfile does not use.",

@@ -24,7 +24,7 @@ pub use pool::{Lease, LeaseError, Note, Opener, Pool, Source, Swept};
 use crate::model::{LayerName, Platform, Size};
 
 /// Writes down what is needed to release a lease.
-pub type Note<'n> = dyn Fn(&str) -> Result<(), LedgerError> + Send + Sync + 'n;
+pub type NoteHandle<'n> = dyn Fn(&str) -> Result<(), LedgerError> + Send + Sync + 'n;
 
 /// Who leases runners. An implementation is a file in `providers/`; all pass the same tests (`tests/runner/contract.rs`).
 pub trait Provider: Send + Sync {
@@ -39,7 +39,7 @@ pub trait Provider: Send + Sync {
     fn acquire<'a>(
         &'a self,
         record: &'a Record,
-        note: &'a Note<'a>,
+        note: &'a NoteHandle<'a>,
         cancel: &'a CancellationToken,
     ) -> BoxFuture<'a, Result<Endpoint, ProviderError>>;
 

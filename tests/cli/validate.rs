@@ -183,6 +183,12 @@ fixtures! {
             COPY --from=other /a /a\nCOPY --from=node /b /b\nCOPY --from=ghcr.io/acme/tool:3@sha256:0 /c /c\n\
             RUN --mount=from=golang:1,target=/go go build\nCOPY --from=${BUILD_BASE} /d /d\nCOPY --from=nothing /e /e\n");
     };
+    from_undeclared_where_a_platform_has_no_stage [FromUndeclared PlatformMissing] |shop| {
+        let stages = "ARG BUILD_BASE=rust:1\nFROM scratch AS tool-amd64\nFROM tool-${TARGETARCH} AS tool\n\
+                      FROM tool-$BUILDARCH AS made\nFROM ${BUILD_BASE}\nCOPY --from=tool /a /a\nCOPY --from=made /b /b\n";
+        shop.layer("good", "base").dockerfile("good", stages);
+        shop.layer_with("bad", "base", "build.platforms = [\"linux/amd64\", \"linux/riscv64\"],").dockerfile("bad", stages);
+    };
     from_undeclared_in_a_stage_that_is_not_built [] |shop| {
         shop.layer("good", "base").dockerfile("good", "ARG BUILD_BASE=rust:1\nFROM node:24 AS unused\nFROM ${BUILD_BASE}\n");
     };

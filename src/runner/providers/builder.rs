@@ -6,7 +6,7 @@ use super::buildkitd::configuration;
 use super::tool::Tool;
 use super::{Host, folder};
 use crate::engine::INSTALL_DOCKER;
-use crate::runner::{LeaseId, Note, ProviderError, Record};
+use crate::runner::{LeaseId, NoteHandle, ProviderError, Record};
 
 /// Noted before a builder is asked for: without it, there is nothing to release but a folder.
 pub const ASKED: &str = "asked";
@@ -51,7 +51,7 @@ pub async fn make(
     host: &Host,
     record: &Record,
     driver: Driver<'_>,
-    note: &Note<'_>,
+    note: &NoteHandle<'_>,
     cancel: &CancellationToken,
 ) -> Result<(), ProviderError> {
     let docker = Tool::find(host, "docker", INSTALL_DOCKER)?;

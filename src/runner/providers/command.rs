@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use super::Host;
 use crate::host::child::{Program, find, is_program};
 use crate::host::process::{Limits, ProcessError};
-use crate::runner::{About, Endpoint, Evidence, Note, Provider, ProviderError, Record, Usage};
+use crate::runner::{About, Endpoint, Evidence, NoteHandle, Provider, ProviderError, Record, Usage};
 
 /// The version of the protocol.
 const VERSION: u32 = 1;
@@ -192,7 +192,7 @@ impl Provider for Command {
     fn acquire<'a>(
         &'a self,
         record: &'a Record,
-        note: &'a Note<'a>,
+        note: &'a NoteHandle<'a>,
         cancel: &'a CancellationToken,
     ) -> BoxFuture<'a, Result<Endpoint, ProviderError>> {
         async move {

@@ -17,7 +17,7 @@ use super::watch::Watch;
 use super::{Host, folder, kernel_log};
 use crate::engine::INSTALL_DOCKER;
 use crate::model::Size;
-use crate::runner::{About, Endpoint, Evidence, LeaseId, Note, Provider, ProviderError, Record};
+use crate::runner::{About, Endpoint, Evidence, LeaseId, NoteHandle, Provider, ProviderError, Record};
 
 /// After a request that was given up, dockerd may still make what was asked for.
 const LATE: Duration = Duration::from_secs(1);
@@ -72,7 +72,7 @@ impl Container {
     async fn lease(
         &self,
         record: &Record,
-        note: &Note<'_>,
+        note: &NoteHandle<'_>,
         cancel: &CancellationToken,
     ) -> Result<Endpoint, ProviderError> {
         let options = options(record.size, self.image.as_deref(), self.network.as_deref());
@@ -153,7 +153,7 @@ impl Provider for Container {
     fn acquire<'a>(
         &'a self,
         record: &'a Record,
-        note: &'a Note<'a>,
+        note: &'a NoteHandle<'a>,
         cancel: &'a CancellationToken,
     ) -> BoxFuture<'a, Result<Endpoint, ProviderError>> {
         self.lease(record, note, cancel).boxed()

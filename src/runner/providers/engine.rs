@@ -7,7 +7,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Host, kernel_log};
 use crate::engine::is_here;
-use crate::runner::{About, Endpoint, Evidence, Note, Provider, ProviderError, Record};
+use crate::runner::{About, Endpoint, Evidence, NoteHandle, Provider, ProviderError, Record};
 
 /// The engine that is there: the Docker context, or BUILDKIT_HOST.
 #[derive(Debug, Default)]
@@ -31,7 +31,7 @@ impl Provider for AtHand {
     fn acquire<'a>(
         &'a self,
         _record: &'a Record,
-        _note: &'a Note<'a>,
+        _note: &'a NoteHandle<'a>,
         _cancel: &'a CancellationToken,
     ) -> BoxFuture<'a, Result<Endpoint, ProviderError>> {
         ready(Ok(Endpoint::Current)).boxed()

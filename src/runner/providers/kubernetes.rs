@@ -18,7 +18,7 @@ use super::tool::Tool;
 use super::{Host, folder};
 use crate::engine::INSTALL_DOCKER;
 use crate::model::Size;
-use crate::runner::{About, Endpoint, Evidence, LeaseId, Note, Provider, ProviderError, Record};
+use crate::runner::{About, Endpoint, Evidence, LeaseId, NoteHandle, Provider, ProviderError, Record};
 
 /// How kubectl comes to a machine.
 const KUBECTL: &str = "install kubectl (https://kubernetes.io/docs/tasks/tools/)";
@@ -128,7 +128,7 @@ impl Kubernetes {
     async fn lease(
         &self,
         record: &Record,
-        note: &Note<'_>,
+        note: &NoteHandle<'_>,
         cancel: &CancellationToken,
     ) -> Result<Endpoint, ProviderError> {
         self.kubectl()?;
@@ -192,7 +192,7 @@ impl Provider for Kubernetes {
     fn acquire<'a>(
         &'a self,
         record: &'a Record,
-        note: &'a Note<'a>,
+        note: &'a NoteHandle<'a>,
         cancel: &'a CancellationToken,
     ) -> BoxFuture<'a, Result<Endpoint, ProviderError>> {
         self.lease(record, note, cancel).boxed()

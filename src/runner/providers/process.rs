@@ -25,7 +25,7 @@ use super::cgroup::Cgroups;
 use super::watch::Watch;
 use super::{Host, folder, kernel_log};
 use crate::host::child::{Program, find};
-use crate::runner::{About, Endpoint, Evidence, LeaseId, Note, Provider, ProviderError, Record};
+use crate::runner::{About, Endpoint, Evidence, LeaseId, NoteHandle, Provider, ProviderError, Record};
 
 /// How often it is looked whether the daemon listens, or has ended.
 const LOOK: Duration = Duration::from_millis(20);
@@ -114,7 +114,7 @@ impl Process {
         })
     }
 
-    async fn lease(&self, record: &Record, note: &Note<'_>) -> Result<Endpoint, ProviderError> {
+    async fn lease(&self, record: &Record, note: &NoteHandle<'_>) -> Result<Endpoint, ProviderError> {
         let lease = &record.lease;
         let folder = folder::make(&self.host, lease)?;
         let socket = folder::socket(&folder)?;
@@ -200,7 +200,7 @@ impl Provider for Process {
     fn acquire<'a>(
         &'a self,
         record: &'a Record,
-        note: &'a Note<'a>,
+        note: &'a NoteHandle<'a>,
         cancel: &'a CancellationToken,
     ) -> BoxFuture<'a, Result<Endpoint, ProviderError>> {
         let leased = cancel.run_until_cancelled(self.lease(record, note));

@@ -20,7 +20,7 @@ use super::beside::{self, Beside};
 use super::{Host, folder};
 use crate::host::child::{Program, find};
 use crate::model::SshHost;
-use crate::runner::{About, Endpoint, Evidence, LeaseId, Note, Provider, ProviderError, Record};
+use crate::runner::{About, Endpoint, Evidence, LeaseId, NoteHandle, Provider, ProviderError, Record};
 
 /// How often it is looked whether the tunnel stands.
 const LOOK: Duration = Duration::from_millis(20);
@@ -100,7 +100,7 @@ impl Ssh {
         Some(index)
     }
 
-    async fn lease(&self, record: &Record, note: &Note<'_>) -> Result<Endpoint, ProviderError> {
+    async fn lease(&self, record: &Record, note: &NoteHandle<'_>) -> Result<Endpoint, ProviderError> {
         let mut errors: Vec<ProviderError> = Vec::new();
         let mut tried = Vec::new();
         while let Some(index) = self.take(&record.lease, &tried) {
@@ -132,7 +132,7 @@ impl Ssh {
     }
 
     /// Opens a tunnel, and returns when the engine behind it answers.
-    async fn open(&self, record: &Record, to: &SshHost, note: &Note<'_>) -> Result<Endpoint, ProviderError> {
+    async fn open(&self, record: &Record, to: &SshHost, note: &NoteHandle<'_>) -> Result<Endpoint, ProviderError> {
         let folder = folder::make(&self.host, &record.lease)?;
         let socket = folder::socket(&folder)?;
         // One of a host that failed before.
@@ -310,7 +310,7 @@ impl Provider for Ssh {
     fn acquire<'a>(
         &'a self,
         record: &'a Record,
-        note: &'a Note<'a>,
+        note: &'a NoteHandle<'a>,
         cancel: &'a CancellationToken,
     ) -> BoxFuture<'a, Result<Endpoint, ProviderError>> {
         let leased = cancel.run_until_cancelled(self.lease(record, note));

@@ -21,7 +21,6 @@ const KEPT: usize = 64 << 10;
 /// A program, and what it is run with.
 #[derive(Debug)]
 pub struct Tool<'a> {
-    name: &'static str,
     path: PathBuf,
     host: &'a Host,
 }
@@ -47,9 +46,9 @@ impl Said {
 
 impl<'a> Tool<'a> {
     /// A program of PATH. `hint` says how to install it.
-    pub fn find(host: &'a Host, name: &'static str, hint: &str) -> Result<Self, ProviderError> {
+    pub fn find(host: &'a Host, name: &str, hint: &str) -> Result<Self, ProviderError> {
         let missing = || ProviderError::lasting(format!("there is no {name} on PATH")).hint(hint);
-        Ok(Self { name, path: find(name, host.env.get("PATH")).ok_or_else(missing)?, host })
+        Ok(Self { path: find(name, host.env.get("PATH")).ok_or_else(missing)?, host })
     }
 
     /// Asks it something, or has it do something that is soon done.

@@ -24,7 +24,7 @@ use self::client::{Answer, Client};
 use self::wire::{Leased, P95, Question, Said, State};
 use super::Host;
 use crate::model::LayerName;
-use crate::runner::{About, Endpoint, Evidence, Note, Provider, ProviderError, Record};
+use crate::runner::{About, Endpoint, Evidence, NoteHandle, Provider, ProviderError, Record};
 
 /// Seconds between two questions for a runner that is not ready, where the orchestrator asks for nothing else.
 const POLL_S: u64 = 2;
@@ -81,7 +81,7 @@ impl Orchestrator {
     }
 
     /// Asks for the lease; the same question as often as it takes.
-    async fn lease(&self, record: &Record, note: &Note<'_>) -> Result<Endpoint, ProviderError> {
+    async fn lease(&self, record: &Record, note: &NoteHandle<'_>) -> Result<Endpoint, ProviderError> {
         let client = self.client()?;
         let question = Question::new(record, &self.workspace);
         let key = record.lease.as_str();
@@ -176,7 +176,7 @@ impl Provider for Orchestrator {
     fn acquire<'a>(
         &'a self,
         record: &'a Record,
-        note: &'a Note<'a>,
+        note: &'a NoteHandle<'a>,
         cancel: &'a CancellationToken,
     ) -> BoxFuture<'a, Result<Endpoint, ProviderError>> {
         async move {

@@ -42,7 +42,7 @@ const CRATES: &[(&str, &str, &str, Files<'_>)] = &[
                  println!(\"cargo::rerun-if-env-changed=SCRIPTED_TOKEN\");\n\
                  println!(\"cargo::rerun-if-env-changed=SCRIPTED_UNSET\");\n\
                  let made = format!(\"pub fn scripted() -> u32 {{ {} }}\\n\", leaf::leaf());\n\
-                 assert!(std::env::vars().all(|(_, value)| !value.contains(\"open-sesame\")));\n\
+                 assert!(std::env::vars().all(|(_, value)| !value.contains(\"pen-sesame\")));\n\
                  std::fs::write(std::env::var(\"OUT_DIR\").unwrap() + \"/made.rs\", made).unwrap();\n}\n",
             ),
         ],
