@@ -1,6 +1,6 @@
 #!/bin/sh
-# A runner of the kind `command`, in shell: leases the engines of a list, addresses of buildkitd or names of buildx
-# builders, each to one build at a time, by a folder for each of them. docs/command-runner.md tells the protocol.
+# A runner of the kind `command`, in shell: leases the engines of a list, addresses of buildkitd and, behind
+# `docker:`, of Docker, each to one build at a time, by a folder for each of them. docs/command-runner.md tells the protocol.
 #
 #   runners = [{ name = "pool", provider = 'command { command = ["examples/command-runner.sh", "tcp://10.0.0.5:1234"] } }]
 #
@@ -35,8 +35,8 @@ acquire)
         # Making a folder succeeds for one of those who try.
         if [ "$mine" = "$folder" ] || mkdir "$folder" 2>/dev/null; then
             printf %s "$lease" >"$folder/lease"
-            case $engine in *://*) kind=buildkit ;; *) kind=builder ;; esac
-            jq -n --arg kind "$kind" --arg engine "$engine" '{endpoint: {($kind): $engine}, handle: $engine}'
+            case $engine in docker:*) kind=docker ;; *) kind=buildkit ;; esac
+            jq -n --arg kind "$kind" --arg engine "${engine#docker:}" '{endpoint: {($kind): $engine}, handle: $engine}'
             exit
         fi
     done

@@ -3,7 +3,6 @@
 use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
@@ -313,29 +312,20 @@ fn memory_that_runs_out_in_a_container_is_known() {
     }
 }
 
-/// Two names for the engine that DOCKER_HOST names, which services and programs may lease; a fixture with its Docker
-/// configuration. None, and a word about it, where there is no engine.
-fn two_builders(test: &str, name: &'static str, kind: ProviderKind) -> Option<(Fixture, [String; 2])> {
+/// A fixture, and two addresses of the engine that DOCKER_HOST names, which services and programs may lease. None, and a
+/// word about it, where there is no engine on this machine.
+fn two_engines(test: &str, name: &'static str) -> Option<(Fixture, [String; 2])> {
     let registry = registry(test)?;
     let engine = std::env::var("DOCKER_HOST").ok();
-    has(test, "DOCKER_HOST names no engine", engine.is_some()).then_some(())?;
-    let mut fixture = fixture(name, kind, &registry);
-    let config = fixture.folder.path().join("docker");
-    fs::create_dir(&config).unwrap();
-    let home = std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".docker"));
-    let known = std::env::var_os("DOCKER_CONFIG").map(PathBuf::from).or(home).map(|known| known.join("cli-plugins"));
-    if let Some(plugins) = known.filter(|plugins| plugins.is_dir()) {
-        std::os::unix::fs::symlink(plugins, config.join("cli-plugins")).unwrap();
-    }
-    let builders = ["first", "second"].map(str::to_owned);
-    for builder in &builders {
-        let mut docker = Command::new("docker");
-        docker.args(["context", "create", builder, "--docker"]).arg(format!("host={}", engine.as_ref().unwrap()));
-        let created = docker.env("DOCKER_CONFIG", &config).env_remove("DOCKER_HOST").output().unwrap();
-        assert!(created.status.success(), "{created:?}");
-    }
-    fixture.host.env = fixture.host.env.with("DOCKER_CONFIG", config.to_str().unwrap()).without("DOCKER_HOST");
-    Some((fixture, builders))
+    let socket = engine.as_deref().and_then(|engine| engine.strip_prefix("unix://"));
+    has(test, "DOCKER_HOST names no socket", socket.is_some());
+    let (fixture, socket) = (fixture(name, ProviderKind::Engine, &registry), socket?);
+    let engines = ["first", "second"].map(|name| {
+        let address = fixture.folder.path().join(name);
+        std::os::unix::fs::symlink(socket, &address).unwrap();
+        format!("unix://{}", address.display())
+    });
+    Some((fixture, engines))
 }
 
 #[test]
@@ -344,9 +334,11 @@ fn command_holds() {
     if !has(test, "it takes jq", program("jq").is_some()) {
         return;
     }
+    let Some((mut fixture, engines)) = two_engines(test, "command") else { return };
     let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/command-runner.sh");
-    let command = [example.to_str().unwrap(), "first", "second"].map(str::to_owned).to_vec();
-    let Some((mut fixture, _)) = two_builders(test, "command", ProviderKind::Command { command }) else { return };
+    let mut command = vec![example.to_str().unwrap().to_owned()];
+    command.extend(engines.map(|engine| format!("docker:{engine}")));
+    fixture.kind = ProviderKind::Command { command };
     let books = fixture.folder.path().join("books");
     fixture.host.env = fixture.host.env.with("HOME", books.to_str().unwrap()).without("XDG_STATE_HOME");
     fixture.left = Box::new(move |lease| {
@@ -360,9 +352,8 @@ fn command_holds() {
 #[test]
 fn orchestrator_holds() {
     let test = "the contract of orchestrator";
-    let kind = ProviderKind::Orchestrator { url: String::new(), token_env: Some("LAB_TOKEN".to_owned()) };
-    let Some((mut fixture, builders)) = two_builders(test, "orchestrator", kind) else { return };
-    let engines = builders.map(Endpoint::Builder).into();
+    let Some((mut fixture, engines)) = two_engines(test, "orchestrator") else { return };
+    let engines = engines.map(Endpoint::Docker).into();
     let service = Service::new(Runners::Engines(engines), Some("a-token".to_owned()));
     let (tell, told) = mpsc::channel();
     let serves = Arc::clone(&service);
