@@ -69,11 +69,13 @@ pub fn compiler(words: Vec<OsString>) -> ExitCode {
             let _lock = sccache::compiles(&folder, digits);
             measured(command, &records, digits)
         }
-        _ => {
-            let error = command.exec();
-            eprintln!("lamina-cook: can't run {}: {error}", program.display());
-            ExitCode::FAILURE
-        }
+        _ => match sccache::asked(command) {
+            Ok(status) => code(status),
+            Err(error) => {
+                eprintln!("lamina-cook: can't run {}: {error}", program.display());
+                ExitCode::FAILURE
+            }
+        },
     }
 }
 

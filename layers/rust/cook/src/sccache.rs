@@ -29,6 +29,8 @@ pub const FOLDER: &str = "LAMINA_COOK_SCCACHE";
 const RUSTC: &str = "LAMINA_COOK_RUSTC";
 /// The file that says that sccache looks no more, and compiles.
 const MARK: &str = "LAMINA_COOK_MARK";
+/// The ending of the file that is there while sccache asks the compiler something.
+const ASKING: &str = "asking";
 /// The largest env-file.
 const LARGEST: u64 = 64 << 10;
 
@@ -147,14 +149,20 @@ pub fn compile(folder: &Path, rustc: &OsStr, words: &[OsString]) -> Option<ExitS
     let mark = folder.join(format!("mark-{}", std::process::id()));
     let mut command = sccache(folder);
     command.arg(folder.join("rustc")).args(words).env(RUSTC, rustc).env(MARK, &mark);
-    let begun = Instant::now();
+    let asking = mark.with_extension(ASKING);
     let mut child = command.spawn().ok()?;
-    let mut looking = true;
+    let (mut looking, mut looked, mut last) = (true, Duration::ZERO, Instant::now());
     loop {
+        let now = Instant::now();
+        // What rustc takes for its answers, on a machine that may be busy, is not the storage's.
+        if !asking.exists() {
+            looked += now - last;
+        }
+        last = now;
         let ended = child.try_wait().ok()?;
         if looking && (ended.is_some() || mark.exists()) {
             looking = false;
-            if begun.elapsed() > SLOW {
+            if looked > SLOW {
                 drop(File::create(folder.join(format!("slow-{}", std::process::id()))));
                 let slow = fs::read_dir(folder).into_iter().flatten().flatten();
                 let slow = slow.filter(|entry| entry.file_name().as_encoded_bytes().starts_with(b"slow-")).count();
@@ -166,7 +174,7 @@ pub fn compile(folder: &Path, rustc: &OsStr, words: &[OsString]) -> Option<ExitS
         if let Some(status) = ended {
             return Some(status);
         }
-        if looking && begun.elapsed() > LOOKUP {
+        if looking && looked > LOOKUP {
             turn_off(folder, &format!("it looked for a crate for more than {} s", LOOKUP.as_secs()));
             drop(child.kill());
             drop(child.wait());
@@ -174,6 +182,19 @@ pub fn compile(folder: &Path, rustc: &OsStr, words: &[OsString]) -> Option<ExitS
         }
         sleep(Duration::from_millis(5));
     }
+}
+
+/// Runs what sccache only asks of the compiler. For so long, it does not look.
+pub fn asked(mut command: Command) -> std::io::Result<ExitStatus> {
+    let asking = std::env::var_os(MARK).map(|mark| PathBuf::from(mark).with_extension(ASKING));
+    if let Some(asking) = &asking {
+        drop(File::create(asking));
+    }
+    let status = command.status();
+    if let Some(asking) = &asking {
+        drop(fs::remove_file(asking));
+    }
+    status
 }
 
 /// Whether this program is called as sccache's compiler.
