@@ -374,3 +374,25 @@ fn what_is_no_actor_and_no_namespace_is_a_wrong_command_line() {
     // Nothing is removed without being told what stays.
     shop.run(["cache", "prune"]).any_stderr().code(2);
 }
+
+#[test]
+fn a_catalog_says_where_sccache_keeps_crates() {
+    for (backend, wrong) in [
+        ("'local", false),
+        ("'s3 { bucket = \"b\" }", false),
+        ("'s3 { bucket = \"b\", endpoint = \"http://s3:9000\", region = \"eu-1\", prefix = \"team\" }", false),
+        ("'redis { endpoint = \"redis://cache:6379\", prefix = \"team\" }", false),
+        ("'webdav { endpoint = \"https://dav/x\" }", false),
+        ("'s3 { bucket = \"b'; rm -rf ~\" }", true),
+        ("'s3 {}", true),
+        ("'memcached {}", true),
+    ] {
+        let shop = Workshop::new();
+        shop.layer("base", RUST);
+        let line = format!("  sccache.backend = {backend},\n}} | Catalog");
+        shop.replace("catalog/catalog.ncl", "} | Catalog", &line);
+        let told = shop.run(["validate"]).any_code();
+        // What is wrong has a place.
+        assert_eq!(told.contains("error[") && told.contains("--> catalog/catalog.ncl:"), wrong, "{backend}: {told}");
+    }
+}

@@ -113,12 +113,14 @@ impl<'a> Diagnoser<'a> {
         self.tidy(findings)
     }
 
-    /// Whether what is no data is a provider of runners with its settings.
-    pub fn is_provider(&self, error: &PointedExportErrorData) -> bool {
-        let is_in_table =
-            matches!(error.path.0.first(), Some(NickelPointerElem::Field(name)) if name.label() == "runners");
+    /// Whether what is no data is a choice with its own settings, where a catalog has one: who leases runners, and where
+    /// sccache keeps crates.
+    pub fn is_choice(&self, error: &PointedExportErrorData) -> bool {
+        const CHOICES: [&str; 2] = ["runners", "sccache"];
+        let has_choices =
+            matches!(error.path.0.first(), Some(NickelPointerElem::Field(name)) if CHOICES.contains(&name.label()));
         let is_variant = |value: &NickelValue| value.type_of() == Some("EnumVariant");
-        is_in_table && matches!(&error.error, ExportErrorKind::NonSerializable(value) if is_variant(value))
+        has_choices && matches!(&error.error, ExportErrorKind::NonSerializable(value) if is_variant(value))
     }
 
     /// A value that is no data.

@@ -206,11 +206,11 @@ fn evaluate(
     };
     let hub = machine.import_resolver();
     let diagnoser = Diagnoser::new(hub, library, job, id);
-    // Functions, and numbers that are no `f64`. A decision holds enum variants, which JSON does not know, and so does
-    // the catalog where it says who leases runners.
+    // Functions, and numbers that are no `f64`. A decision holds enum variants, which JSON does not know, and so do
+    // a catalog's choices with settings.
     if matches!(job.kind, Kind::Workflow | Kind::Catalog | Kind::Directives | Kind::BuildSpec)
         && let Err(error) = serialize::validate(ExportFormat::Json, &full)
-        && !(job.kind == Kind::Catalog && diagnoser.is_provider(&error))
+        && !(job.kind == Kind::Catalog && diagnoser.is_choice(&error))
     {
         return Err(vec![diagnoser.unexportable(error)]);
     }
