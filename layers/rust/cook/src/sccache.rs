@@ -42,7 +42,7 @@ const LOOKUP: Duration = Duration::from_secs(20);
 const SLOW: Duration = Duration::from_secs(5);
 /// ... and so often it may be.
 const MOST_SLOW: usize = 3;
-/// How long its server may take to answer a question, and to end.
+/// How long its server may take to answer a question, to write what it still has, and to end.
 const ANSWER: Duration = Duration::from_secs(10);
 
 /// The server of a step. It ends with this value.
@@ -52,6 +52,8 @@ pub struct Sccache {
     backend: &'static str,
     /// What nobody may read of the settings.
     secrets: Vec<String>,
+    /// Whether it writes nothing, by its settings.
+    only_reads: bool,
 }
 
 impl Sccache {
@@ -75,12 +77,13 @@ impl Sccache {
         let this = std::env::current_exe().map_err(|error| failed("it can't find itself", error))?;
         symlink(this, folder.join("rustc")).map_err(|error| failed("no link", error))?;
         let secrets = secrets(&settings);
+        let only_reads = settings.iter().any(|(name, mode)| name.ends_with("_RW_MODE") && mode == "READ_ONLY");
         let mut command = sccache(&folder);
         command.envs(settings).env("SCCACHE_START_SERVER", "1").env("SCCACHE_NO_DAEMON", "1");
         command.env("SCCACHE_IDLE_TIMEOUT", "0").current_dir("/").stdin(Stdio::null()).stdout(Stdio::null());
         let log = File::create(folder.join("log")).map_err(|error| failed("no log", error))?;
         let server = command.stderr(log).spawn().map_err(|error| failed("it can't be run", error))?;
-        let mut sccache = Sccache { folder, server, backend, secrets };
+        let mut sccache = Sccache { folder, server, backend, secrets, only_reads };
         let begun = Instant::now();
         while UnixStream::connect(socket(&sccache.folder)).is_err() {
             if let Ok(Some(_)) = sccache.server.try_wait() {
@@ -105,17 +108,33 @@ impl Sccache {
     pub fn end(mut self) {
         let off = fs::read_to_string(self.folder.join(OFF)).ok();
         let is_there = matches!(self.server.try_wait(), Ok(None));
-        let counts = is_there.then(|| counts(&self.folder)).flatten();
+        let counts = is_there.then(|| self.counts()).flatten();
         let gone = || (!is_there).then(|| format!("its server has ended: {}", self.last_words()));
         let off = off.or_else(gone);
         say(self.backend, counts.unwrap_or_default(), off.as_deref());
         if is_there {
-            // What it still writes is waited for.
             let stopping =
                 sccache(&self.folder).arg("--stop-server").stdout(Stdio::null()).stderr(Stdio::null()).spawn();
             if let Ok(mut child) = stopping {
                 let _ = wait(&mut child, ANSWER);
             }
+        }
+    }
+
+    /// What it did. It writes in the background, and forgets what it has not written when it ends: that is waited for.
+    fn counts(&self) -> Option<Counts> {
+        let begun = Instant::now();
+        loop {
+            let counts = counts(&self.folder)?;
+            let is_written = counts.writes + counts.unwritten >= counts.misses;
+            if self.only_reads {
+                // It counts each crate that it may not write.
+                return Some(Counts { errors: counts.errors.saturating_sub(counts.unwritten), ..counts });
+            }
+            if is_written || begun.elapsed() > ANSWER {
+                return Some(counts);
+            }
+            sleep(Duration::from_millis(100));
         }
     }
 
@@ -271,6 +290,8 @@ struct Counts {
     hits: u64,
     misses: u64,
     errors: u64,
+    writes: u64,
+    unwritten: u64,
 }
 
 /// What `sccache --show-stats --stats-format json` says, as far as it matters.
@@ -289,6 +310,8 @@ struct Stats {
     cache_timeouts: u64,
     #[serde(default)]
     cache_read_errors: u64,
+    #[serde(default)]
+    cache_writes: u64,
     #[serde(default)]
     cache_write_errors: u64,
 }
@@ -317,12 +340,18 @@ fn counts(folder: &Path) -> Option<Counts> {
 fn parse(text: &str) -> Option<Counts> {
     let Said { stats } = serde_json::from_str(text).ok()?;
     let errors = [stats.cache_errors.sum(), stats.cache_timeouts, stats.cache_read_errors, stats.cache_write_errors];
-    Some(Counts { hits: stats.cache_hits.sum(), misses: stats.cache_misses.sum(), errors: errors.iter().sum() })
+    Some(Counts {
+        hits: stats.cache_hits.sum(),
+        misses: stats.cache_misses.sum(),
+        errors: errors.iter().sum(),
+        writes: stats.cache_writes,
+        unwritten: stats.cache_write_errors,
+    })
 }
 
 /// The line that lamina reads.
 fn say(backend: &str, counts: Counts, off: Option<&str>) {
-    let Counts { hits, misses, errors } = counts;
+    let Counts { hits, misses, errors, .. } = counts;
     let said = serde_json::json!({"backend": backend, "hits": hits, "misses": misses, "errors": errors, "off": off});
     eprintln!("lamina-cook: sccache {said}");
 }
