@@ -12,10 +12,14 @@ mod endings;
 mod engines;
 mod failures;
 mod farm;
+mod orchestrated;
 mod pair;
 mod proxy;
 mod registries;
 mod runners;
 mod secrets;
+#[path = "../../examples/orchestrator/service.rs"]
+#[allow(dead_code, reason = "the example uses the rest")]
+mod service;
 mod shop;
 mod story;

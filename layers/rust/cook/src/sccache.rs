@@ -38,6 +38,8 @@ const LARGEST: u64 = 64 << 10;
 const START: Duration = Duration::from_secs(15);
 /// How long sccache may look for one crate.
 const LOOKUP: Duration = Duration::from_secs(20);
+/// And as long as it has found or missed none: it reads the whole compiler first.
+const FIRST: Duration = Duration::from_secs(60);
 /// Looking longer than this is slow ...
 const SLOW: Duration = Duration::from_secs(5);
 /// ... and so often it may be.
@@ -157,6 +159,9 @@ impl Drop for Sccache {
 /// The file that says that sccache is used no more, and why.
 const OFF: &str = "off";
 
+/// The file that says that sccache has found or missed a crate.
+const KNOWN: &str = "known";
+
 /// The folder of this step's sccache, where it is on.
 pub fn folder() -> Option<PathBuf> {
     let folder = PathBuf::from(std::env::var_os(FOLDER)?);
@@ -168,7 +173,8 @@ pub fn compile(folder: &Path, rustc: &OsStr, words: &[OsString]) -> Option<ExitS
     let mark = folder.join(format!("mark-{}", std::process::id()));
     let mut command = sccache(folder);
     command.arg(folder.join("rustc")).args(words).env(RUSTC, rustc).env(MARK, &mark);
-    let asking = mark.with_extension(ASKING);
+    let (asking, known) = (mark.with_extension(ASKING), folder.join(KNOWN));
+    let began_known = known.exists();
     let mut child = command.spawn().ok()?;
     let (mut looking, mut looked, mut last) = (true, Duration::ZERO, Instant::now());
     loop {
@@ -181,7 +187,8 @@ pub fn compile(folder: &Path, rustc: &OsStr, words: &[OsString]) -> Option<ExitS
         let ended = child.try_wait().ok()?;
         if looking && (ended.is_some() || mark.exists()) {
             looking = false;
-            if looked > SLOW {
+            drop(File::create(&known));
+            if began_known && looked > SLOW {
                 drop(File::create(folder.join(format!("slow-{}", std::process::id()))));
                 let slow = fs::read_dir(folder).into_iter().flatten().flatten();
                 let slow = slow.filter(|entry| entry.file_name().as_encoded_bytes().starts_with(b"slow-")).count();
@@ -193,8 +200,9 @@ pub fn compile(folder: &Path, rustc: &OsStr, words: &[OsString]) -> Option<ExitS
         if let Some(status) = ended {
             return Some(status);
         }
-        if looking && looked > LOOKUP {
-            turn_off(folder, &format!("it looked for a crate for more than {} s", LOOKUP.as_secs()));
+        let limit = if known.exists() { LOOKUP } else { FIRST };
+        if looking && looked > limit {
+            turn_off(folder, &format!("it looked for a crate for more than {} s", limit.as_secs()));
             drop(child.kill());
             drop(child.wait());
             return None;
