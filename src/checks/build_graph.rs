@@ -63,7 +63,7 @@ fn read(snapshot: &Snapshot, loaded: &LoadedLayer, cooked: &Cooked) -> Result<Op
         finding = finding.note(note);
     }
     if finding.notes.is_empty() {
-        finding = finding.note("the same packages are locked; a Cargo.toml, the profiles or the calls changed");
+        finding = finding.note("its packages are locked as they were; what else is locked, a Cargo.toml, the profiles or the calls changed");
     }
     Err(Box::new(finding.help(write(&loaded.layer.name))))
 }
