@@ -61,6 +61,15 @@ impl Server {
     fn s3() -> Option<Server> {
         Server::start("LAMINA_TEST_S3", |port| vec!["-H127.0.0.1".to_owned(), format!("-p{port}")])
     }
+
+    fn webdav(folder: &Shop) -> Option<Server> {
+        let root = folder.path("storage");
+        fs::create_dir(&root).expect("a folder");
+        let words = format!("--host=127.0.0.1 --auth=anonymous --root={}", root.display());
+        Server::start("LAMINA_TEST_WEBDAV", |port| {
+            words.split(' ').map(str::to_owned).chain([format!("--port={port}")]).collect()
+        })
+    }
 }
 
 impl Drop for Server {
@@ -161,6 +170,16 @@ fn what_s3_has_is_not_compiled_again() {
         ),
     );
     hits_what_it_has_missed(&shop, "s3");
+}
+
+#[test]
+fn what_webdav_has_is_not_compiled_again() {
+    let Some(shop) = shop() else { return };
+    let Some(webdav) = Server::webdav(&shop) else { return };
+    let settings =
+        format!("SCCACHE_WEBDAV_ENDPOINT='http://127.0.0.1:{}'\nSCCACHE_WEBDAV_KEY_PREFIX='ci/shop'\n", webdav.port);
+    shop.write("settings", &settings);
+    hits_what_it_has_missed(&shop, "webdav");
 }
 
 #[test]
