@@ -141,7 +141,7 @@ fn pattern(
         Ok(regex) => regex,
         Err(findings) => return findings,
     };
-    let mut entries = BTreeSet::new();
+    let (mut entries, mut findings) = (BTreeSet::new(), Vec::new());
     for glob in &check.files {
         let matcher = match GlobBuilder::new(glob).literal_separator(true).build() {
             Ok(glob) => glob.compile_matcher(),
@@ -151,12 +151,19 @@ fn pattern(
         let literal = glob.split('/').take_while(|part| !part.contains(['*', '?', '[', '{']));
         let folder = RelPath::new(&literal.collect::<Vec<_>>().join("/")).unwrap_or_default();
         let folder = if folder.as_str() == glob { folder.parent().unwrap_or_default() } else { folder };
-        match tree::walk(snapshot.catalog.files.tree(), &folder, &|_, _| false) {
-            Ok(found) => entries.extend(found.into_iter().filter(|entry| matcher.is_match(entry.path.as_str()))),
+        let found = match tree::walk(snapshot.catalog.files.tree(), &folder, &|_, _| false) {
+            Ok(found) => found,
             Err(error) => return vec![tree::finding(&error)],
+        };
+        let matched: Vec<_> = found.into_iter().filter(|entry| matcher.is_match(entry.path.as_str())).collect();
+        // A file that was renamed takes what it has to say along.
+        let is_named = !glob.contains(['*', '?', '[', '{']);
+        if is_named && matched.is_empty() && check.must == Presence::BePresent {
+            let message = format!("{glob} does not exist, and has to have a line that matches `{}`", check.pattern);
+            findings.push(explain(at_adr(adr, code(constraint), field, message), adr, constraint));
         }
+        entries.extend(matched);
     }
-    let mut findings = Vec::new();
     for entry in &entries {
         let file = match snapshot.catalog.files.require(&entry.path) {
             Ok(file) => file,

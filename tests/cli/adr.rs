@@ -103,3 +103,23 @@ fn a_broken_decision_keeps_no_layer_from_its_cascade() {
     shop.run(["axioms"]).any_stderr().code(3);
     assert!(shop.run(["validate"]).answer(3).contains("adrs/004-holds.ncl"));
 }
+
+#[test]
+fn a_file_that_has_to_say_something_is_there() {
+    let check = |files: &str, must: &str| {
+        let constraint = format!(
+            "{{ id = \"said\", severity = 'Hard, claim = \"It is said.\",
+               check = 'Pattern {{ files = [{files}], pattern = \"^said$\", must = '{must} }} }},"
+        );
+        let shop = Workshop::new();
+        shop.layer("base", RUST)
+            .file("said.txt", "said\n")
+            .file("adrs/001-said.ncl", &adr("001", "accepted", &constraint));
+        shop.run(["validate"]).any_code()
+    };
+    for (files, must) in [("\"said.txt\"", "BePresent"), ("\"no.txt\"", "BeAbsent"), ("\"*.none\"", "BePresent")] {
+        assert_eq!(check(files, must), "", "{files} {must}");
+    }
+    let told = check("\"said.txt\", \"renamed.txt\"", "BePresent");
+    assert!(told.contains("renamed.txt does not exist") && told.contains("--> adrs/001-said.ncl:"), "{told}");
+}
