@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 /// Where Dockerfiles mount the settings: an env-file.
 const SECRET: &str = "/run/secrets/sccache_creds";
@@ -41,9 +41,11 @@ const LOOKUP: Duration = Duration::from_secs(20);
 /// And as long as it has found or missed none: it reads the whole compiler first.
 const FIRST: Duration = Duration::from_secs(60);
 /// Looking longer than this is slow ...
-const SLOW: Duration = Duration::from_secs(5);
-/// ... and so often it may be.
-const MOST_SLOW: usize = 3;
+const SLOW: Duration = Duration::from_secs(10);
+/// ... and so often it may be: a machine may be busy.
+const MOST_SLOW: usize = 5;
+/// How long a server that is to be ended may take to say what it did.
+const LAST: Duration = Duration::from_secs(2);
 /// How long its server may take to answer a question, to write what it still has, and to end.
 const ANSWER: Duration = Duration::from_secs(10);
 
@@ -96,6 +98,9 @@ impl Sccache {
             }
             sleep(Duration::from_millis(20));
         }
+        if backend == LOCAL {
+            File::create(sccache.folder.join(LOCAL)).map_err(|error| failed("no mark", error))?;
+        }
         fs::write(sccache.folder.join("pid"), sccache.server.id().to_string())
             .map_err(|error| failed("no pid", error))?;
         Ok(sccache)
@@ -109,11 +114,13 @@ impl Sccache {
     /// Says what sccache did, and ends it.
     pub fn end(mut self) {
         let off = fs::read_to_string(self.folder.join(OFF)).ok();
+        let off = off.map(|text| serde_json::from_str(&text).unwrap_or_else(|_| Off { why: text, ..Off::default() }));
         let is_there = matches!(self.server.try_wait(), Ok(None));
-        let counts = is_there.then(|| self.counts()).flatten();
-        let gone = || (!is_there).then(|| format!("its server has ended: {}", self.last_words()));
-        let off = off.or_else(gone);
-        say(self.backend, counts.unwrap_or_default(), off.as_deref());
+        let gone = || Off { why: format!("its server has ended: {}", self.last_words()), ..Off::default() };
+        match off.or_else(|| (!is_there).then(gone)) {
+            Some(Off { why, counts }) => say(self.backend, counts, Some(&why)),
+            None => say(self.backend, self.counts().unwrap_or_default(), None),
+        }
         if is_there {
             let stopping =
                 sccache(&self.folder).arg("--stop-server").stdout(Stdio::null()).stderr(Stdio::null()).spawn();
@@ -127,7 +134,7 @@ impl Sccache {
     fn counts(&self) -> Option<Counts> {
         let begun = Instant::now();
         loop {
-            let counts = counts(&self.folder)?;
+            let counts = counts(&self.folder, ANSWER)?;
             let is_written = counts.writes + counts.unwritten >= counts.misses;
             if self.only_reads {
                 // It counts each crate that it may not write.
@@ -156,8 +163,11 @@ impl Drop for Sccache {
     }
 }
 
-/// The file that says that sccache is used no more, and why.
+/// The file that says that sccache is used no more, why, and what it did until then.
 const OFF: &str = "off";
+
+/// Storage that is a folder, which has no limits; and the file that says so.
+const LOCAL: &str = "local";
 
 /// The file that says that sccache has found or missed a crate.
 const KNOWN: &str = "known";
@@ -174,7 +184,7 @@ pub fn compile(folder: &Path, rustc: &OsStr, words: &[OsString]) -> Option<ExitS
     let mut command = sccache(folder);
     command.arg(folder.join("rustc")).args(words).env(RUSTC, rustc).env(MARK, &mark);
     let (asking, known) = (mark.with_extension(ASKING), folder.join(KNOWN));
-    let began_known = known.exists();
+    let (began_known, is_local) = (known.exists(), folder.join(LOCAL).exists());
     let mut child = command.spawn().ok()?;
     let (mut looking, mut looked, mut last) = (true, Duration::ZERO, Instant::now());
     loop {
@@ -188,7 +198,7 @@ pub fn compile(folder: &Path, rustc: &OsStr, words: &[OsString]) -> Option<ExitS
         if looking && (ended.is_some() || mark.exists()) {
             looking = false;
             drop(File::create(&known));
-            if began_known && looked > SLOW {
+            if began_known && !is_local && looked > SLOW {
                 drop(File::create(folder.join(format!("slow-{}", std::process::id()))));
                 let slow = fs::read_dir(folder).into_iter().flatten().flatten();
                 let slow = slow.filter(|entry| entry.file_name().as_encoded_bytes().starts_with(b"slow-")).count();
@@ -201,7 +211,7 @@ pub fn compile(folder: &Path, rustc: &OsStr, words: &[OsString]) -> Option<ExitS
             return Some(status);
         }
         let limit = if known.exists() { LOOKUP } else { FIRST };
-        if looking && looked > limit {
+        if looking && !is_local && looked > limit {
             turn_off(folder, &format!("it looked for a crate for more than {} s", limit.as_secs()));
             drop(child.kill());
             drop(child.wait());
@@ -260,7 +270,12 @@ pub fn lock(folder: &Path, digits: &str) -> Option<File> {
 
 /// Ends the server, so that it compiles nothing that is compiled without it.
 fn turn_off(folder: &Path, why: &str) {
-    drop(fs::write(folder.join(OFF), why));
+    let off = |counts| serde_json::to_string(&Off { why: why.to_owned(), counts }).unwrap_or_default();
+    // From here on nobody asks it any more.
+    drop(fs::write(folder.join(OFF), off(Counts::default())));
+    if let Some(counts) = counts(folder, LAST) {
+        drop(fs::write(folder.join(OFF), off(counts)));
+    }
     let id = fs::read_to_string(folder.join("pid")).ok().and_then(|text| text.parse().ok());
     if let Some(id) = id {
         // It may have ended by itself.
@@ -293,7 +308,14 @@ fn wait(child: &mut Child, limit: Duration) -> Option<ExitStatus> {
     None
 }
 
-#[derive(Clone, Copy, Default)]
+/// That sccache is used no more.
+#[derive(Default, Serialize, Deserialize)]
+struct Off {
+    why: String,
+    counts: Counts,
+}
+
+#[derive(Clone, Copy, Default, Serialize, Deserialize)]
 struct Counts {
     hits: u64,
     misses: u64,
@@ -336,12 +358,12 @@ impl PerLanguage {
     }
 }
 
-fn counts(folder: &Path) -> Option<Counts> {
-    let answer = folder.join("stats");
+fn counts(folder: &Path, limit: Duration) -> Option<Counts> {
+    let answer = folder.join(format!("stats-{}", std::process::id()));
     let mut command = sccache(folder);
     command.args(["--show-stats", "--stats-format", "json"]).stdin(Stdio::null()).stderr(Stdio::null());
     let mut child = command.stdout(File::create(&answer).ok()?).spawn().ok()?;
-    wait(&mut child, ANSWER)?;
+    wait(&mut child, limit)?;
     parse(&fs::read_to_string(answer).ok()?)
 }
 
@@ -399,7 +421,7 @@ fn backend(settings: &[(String, String)]) -> &'static str {
         () if begins("SCCACHE_BUCKET") => "s3",
         () if begins("SCCACHE_REDIS") => "redis",
         () if begins("SCCACHE_WEBDAV") => "webdav",
-        () if begins("SCCACHE_DIR") => "local",
+        () if begins("SCCACHE_DIR") => LOCAL,
         () => "other",
     }
 }
