@@ -119,6 +119,20 @@ impl Service {
         Arc::new(Self { runners, token, state: Mutex::default() })
     }
 
+    /// Serves in a thread of its own, at a free port of this machine; its address.
+    pub fn serve_beside(self: &Arc<Self>) -> SocketAddr {
+        let (tell, told) = std::sync::mpsc::channel();
+        let serves = Arc::clone(self);
+        std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            runtime.block_on(async {
+                tell.send(serves.serve(SocketAddr::from(([127, 0, 0, 1], 0))).await.unwrap()).unwrap();
+                std::future::pending::<()>().await;
+            });
+        });
+        told.recv().unwrap()
+    }
+
     /// The names of what is leased.
     pub fn leased(&self) -> Vec<String> {
         self.state().leases.keys().cloned().collect()

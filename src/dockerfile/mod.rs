@@ -200,11 +200,13 @@ impl Dockerfile {
     fn stages_of(&self, text: &str, within: usize) -> Vec<usize> {
         let is_set = |name: &str| OF_TARGET.iter().any(|(set, _)| *set == name) || OF_BUILDER.contains(&name);
         let any = self.expand(text, |name| is_set(name).then_some("*"));
-        let is_plain = any == self.expand(text, |_| None);
+        if any == self.expand(text, |_| None) {
+            return Vec::new();
+        }
         let Ok(glob) = GlobBuilder::new(&any).case_insensitive(true).build() else { return Vec::new() };
         let glob = glob.compile_matcher();
         let fits = |stage: &usize| self.stages[*stage].name.as_ref().is_some_and(|name| glob.is_match(name));
-        (0..within).filter(|stage| !is_plain && fits(stage)).collect()
+        (0..within).filter(fits).collect()
     }
 
     /// The name of a stage for a platform (OS/ARCHITECTURE/VARIANT), where it follows from that and is no stage before

@@ -115,11 +115,7 @@ impl Program {
     /// When it can't be started or waited for, or exceeds a limit.
     pub async fn exchange(&self, input: Vec<u8>, limits: Limits) -> Result<Answer, ProcessError> {
         let mut stderr = Vec::new();
-        let keep = |bytes: &[u8]| {
-            stderr.extend_from_slice(bytes);
-            // The end of it says why.
-            stderr.drain(..stderr.len().saturating_sub(MAX_STDERR));
-        };
+        let keep = |bytes: &[u8]| keep_end(&mut stderr, bytes, MAX_STDERR);
         let never = CancellationToken::new();
         let talk = self.attend(|_| {}, Some((input, limits.output)), &never, keep);
         let (ended, stdout) = timeout(limits.deadline, talk).await.unwrap_or_else(|_| {
@@ -214,6 +210,12 @@ impl Program {
         }
         command
     }
+}
+
+/// Adds to what is kept of a program's messages: at most so many bytes of their end, which says why.
+pub fn keep_end(kept: &mut Vec<u8>, bytes: &[u8], most: usize) {
+    kept.extend_from_slice(bytes);
+    kept.drain(..kept.len().saturating_sub(most));
 }
 
 /// Waits for a moment, or for ever.

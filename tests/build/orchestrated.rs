@@ -1,10 +1,6 @@
 //! Builds on runners of an orchestrator, which is the reference one of `examples/` and leases the engine at hand: what it
 //! is told of them, and what it says of their size.
 
-use std::net::SocketAddr;
-use std::sync::{Arc, mpsc};
-use std::thread;
-
 use lamina::runner::Endpoint;
 
 use crate::farm::{table, written};
@@ -13,27 +9,13 @@ use crate::shop::{Shop, layer, until};
 
 const TOKEN: &str = "tok-91c-very-secret";
 
-/// Has a service listen; its address.
-fn serve(service: &Arc<Service>) -> String {
-    let (tell, told) = mpsc::channel();
-    let serves = Arc::clone(service);
-    thread::spawn(move || {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        runtime.block_on(async {
-            tell.send(serves.serve(SocketAddr::from(([127, 0, 0, 1], 0))).await.unwrap()).unwrap();
-            std::future::pending::<()>().await;
-        });
-    });
-    format!("http://{}", told.recv().unwrap())
-}
-
 #[test]
 fn an_orchestrator_leases_builds_hears_of_them_and_knows_their_size() {
     let test = "an_orchestrator_leases_builds_hears_of_them_and_knows_their_size";
     let Some(mut shop) = Shop::new(test) else { return };
     let engine = std::env::var("DOCKER_HOST").unwrap();
     let service = Service::new(Runners::Engines(vec![Endpoint::Docker(engine)]), Some(TOKEN.to_owned()));
-    let url = serve(&service);
+    let url = format!("http://{}", service.serve_beside());
     shop.env.insert("LAB_TOKEN".into(), TOKEN.into());
     let row =
         format!("{{ name = \"cloud\", provider = 'orchestrator {{ url = \"{url}\", token_env = \"LAB_TOKEN\" }} }}");

@@ -461,12 +461,13 @@ fn adr(shop: &Workshop, id: &str, constraints: &str, fields: &str) {
     shop.file(&format!("adrs/{id}-fixture.ncl"), &text);
 }
 
-/// The decisions of this repository.
+/// The decisions of this repository, and the source file that one of them is about.
 fn real_adrs(shop: &Workshop) {
-    for adr in std::fs::read_dir(crate::workshop::manifest_folder().join("adrs")).unwrap() {
-        let adr = adr.unwrap();
-        let text = std::fs::read_to_string(adr.path()).unwrap();
-        shop.file(&format!("adrs/{}", adr.file_name().to_str().unwrap()), &text);
+    let root = crate::workshop::manifest_folder();
+    let adrs = std::fs::read_dir(root.join("adrs")).unwrap();
+    let adrs = adrs.map(|adr| format!("adrs/{}", adr.unwrap().file_name().to_str().unwrap()));
+    for file in adrs.chain(["src/run/scheduler.rs".to_owned()]) {
+        shop.file(&file, &std::fs::read_to_string(root.join(&file)).unwrap());
     }
 }
 

@@ -1,11 +1,9 @@
 //! What every provider holds to. A fixture says which one is meant, and how a build on it is tried.
 
 use std::fs;
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, mpsc};
-use std::thread;
 
 use jiff::Timestamp;
 use lamina::engine::{Options, Output, Progress, Solve, SolveError, Solved};
@@ -355,16 +353,7 @@ fn orchestrator_holds() {
     let Some((mut fixture, engines)) = two_engines(test, "orchestrator") else { return };
     let engines = engines.map(Endpoint::Docker).into();
     let service = Service::new(Runners::Engines(engines), Some("a-token".to_owned()));
-    let (tell, told) = mpsc::channel();
-    let serves = Arc::clone(&service);
-    thread::spawn(move || {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        runtime.block_on(async {
-            tell.send(serves.serve(SocketAddr::from(([127, 0, 0, 1], 0))).await.unwrap()).unwrap();
-            std::future::pending::<()>().await;
-        });
-    });
-    let url = format!("http://{}", told.recv().unwrap());
+    let url = format!("http://{}", service.serve_beside());
     fixture.kind = ProviderKind::Orchestrator { url, token_env: Some("LAB_TOKEN".to_owned()) };
     fixture.host.env = fixture.host.env.with("LAB_TOKEN", "a-token");
     fixture.left = Box::new(move |lease| service.leased().into_iter().filter(|held| held == lease.as_str()).collect());

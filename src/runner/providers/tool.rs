@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use super::Host;
-use crate::host::child::{Program, find};
+use crate::host::child::{Program, find, keep_end};
 use crate::host::process::{Limits, ProcessError};
 use crate::runner::ProviderError;
 
@@ -68,12 +68,7 @@ impl<'a> Tool<'a> {
         let mut env = self.env();
         env.extend(environment.iter().map(|(name, value)| ((*name).into(), value.into())));
         let mut kept = Vec::new();
-        let keep = |bytes: &[u8]| {
-            kept.extend_from_slice(bytes);
-            // The end of it says why.
-            let over = kept.len().saturating_sub(KEPT);
-            kept.drain(..over);
-        };
+        let keep = |bytes: &[u8]| keep_end(&mut kept, bytes, KEPT);
         let ended = self.program(args, env).run(cancel, keep).await.map_err(failed)?;
         if ended.cancelled {
             return Err(ProviderError::passing("cancelled"));

@@ -81,6 +81,11 @@ pub fn plan(options: &Options, spec: &ProfileSpec) -> Result<Planned> {
     Planned::parse(&said.stdout, &lock).map_err(|error| Failure::Other(format!("cargo's unit graph: {error}")))
 }
 
+/// This program, which takes the place of rustc.
+fn itself() -> Result<PathBuf> {
+    std::env::current_exe().map_err(|error| Failure::Other(format!("can't find itself: {error}")))
+}
+
 /// Runs a command, whose calls of rustc go through sccache where settings are mounted; its exit code.
 pub fn run(words: &[String]) -> Result<ExitCode> {
     let Some((program, arguments)) = words.split_first() else { return Ok(ExitCode::SUCCESS) };
@@ -89,8 +94,7 @@ pub fn run(words: &[String]) -> Result<ExitCode> {
     let sccache = Sccache::start();
     let records = Records::new()?;
     if let Some(sccache) = &sccache {
-        let this = std::env::current_exe().map_err(|error| Failure::Other(format!("can't find itself: {error}")))?;
-        command.env("RUSTC_WRAPPER", this).env(cpu::RECORDS, records.path());
+        command.env("RUSTC_WRAPPER", itself()?).env(cpu::RECORDS, records.path());
         sccache.pass_on(&mut command);
     }
     let status = command.status().map_err(|error| Failure::Other(format!("can't run {program}: {error}")))?;
@@ -100,7 +104,7 @@ pub fn run(words: &[String]) -> Result<ExitCode> {
 
 /// Compiles.
 pub fn build(options: &Options, spec: &ProfileSpec, records: &Records, sccache: Option<&Sccache>) -> Result<Built> {
-    let this = std::env::current_exe().map_err(|error| Failure::Other(format!("can't find itself: {error}")))?;
+    let this = itself()?;
     let this = this.to_str().ok_or_else(|| Failure::Other("its own path is no text".to_owned()))?;
     let mut command = cooking(options, spec);
     // By an argument and not by RUSTC_WRAPPER: a build script that watches that variable sees what others will.

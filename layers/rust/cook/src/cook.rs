@@ -106,9 +106,9 @@ impl Kitchen<'_> {
             false => self.known.get(&place.1).copied(),
             true => {
                 let measured = digits(&place.1).and_then(|digits| built.costs.get(digits).copied());
-                // A run that ended between two looks at it took next to nothing.
                 // What sccache had compiled cost what it did when somebody compiled it, where that is known.
                 let measured = measured.or_else(|| self.known.get(&place.1).copied().filter(|_| shared));
+                // A run that ended between two looks at it took next to nothing.
                 measured.or((kind == Kind::BuildScriptRun).then_some(0))
             }
         })?;

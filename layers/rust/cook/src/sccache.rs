@@ -183,42 +183,44 @@ pub fn compile(folder: &Path, rustc: &OsStr, words: &[OsString]) -> Option<ExitS
     let mark = folder.join(format!("mark-{}", std::process::id()));
     let mut command = sccache(folder);
     command.arg(folder.join("rustc")).args(words).env(RUSTC, rustc).env(MARK, &mark);
-    let (asking, known) = (mark.with_extension(ASKING), folder.join(KNOWN));
-    let (began_known, is_local) = (known.exists(), folder.join(LOCAL).exists());
     let mut child = command.spawn().ok()?;
-    let (mut looking, mut looked, mut last) = (true, Duration::ZERO, Instant::now());
-    loop {
+    if !folder.join(LOCAL).exists() && !has_looked(folder, &mut child, &mark)? {
+        drop(child.kill());
+        drop(child.wait());
+        return None;
+    }
+    child.wait().ok()
+}
+
+/// Waits until sccache compiles, or has ended; not where it looks for too long, which turns it off.
+fn has_looked(folder: &Path, child: &mut Child, mark: &Path) -> Option<bool> {
+    let (asking, known) = (mark.with_extension(ASKING), folder.join(KNOWN));
+    let began_known = known.exists();
+    let (mut looked, mut last) = (Duration::ZERO, Instant::now());
+    while !mark.exists() && child.try_wait().ok()?.is_none() {
         let now = Instant::now();
         // What rustc takes for its answers, on a machine that may be busy, is not the storage's.
         if !asking.exists() {
             looked += now - last;
         }
         last = now;
-        let ended = child.try_wait().ok()?;
-        if looking && (ended.is_some() || mark.exists()) {
-            looking = false;
-            drop(File::create(&known));
-            if began_known && !is_local && looked > SLOW {
-                drop(File::create(folder.join(format!("slow-{}", std::process::id()))));
-                let slow = fs::read_dir(folder).into_iter().flatten().flatten();
-                let slow = slow.filter(|entry| entry.file_name().as_encoded_bytes().starts_with(b"slow-")).count();
-                if slow >= MOST_SLOW {
-                    turn_off(folder, &format!("it looked for {slow} crates for more than {} s each", SLOW.as_secs()));
-                }
-            }
-        }
-        if let Some(status) = ended {
-            return Some(status);
-        }
         let limit = if known.exists() { LOOKUP } else { FIRST };
-        if looking && !is_local && looked > limit {
+        if looked > limit {
             turn_off(folder, &format!("it looked for a crate for more than {} s", limit.as_secs()));
-            drop(child.kill());
-            drop(child.wait());
-            return None;
+            return Some(false);
         }
         sleep(Duration::from_millis(5));
     }
+    drop(File::create(&known));
+    if began_known && looked > SLOW {
+        drop(File::create(folder.join(format!("slow-{}", std::process::id()))));
+        let slow = fs::read_dir(folder).into_iter().flatten().flatten();
+        let slow = slow.filter(|entry| entry.file_name().as_encoded_bytes().starts_with(b"slow-")).count();
+        if slow >= MOST_SLOW {
+            turn_off(folder, &format!("it looked for {slow} crates for more than {} s each", SLOW.as_secs()));
+        }
+    }
+    Some(true)
 }
 
 /// Runs what sccache only asks of the compiler. For so long, it does not look.
