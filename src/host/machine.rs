@@ -1,6 +1,8 @@
 //! Who this machine is, and which processes it runs: by Linux' /proc.
 
 use std::fs;
+use std::str::SplitAsciiWhitespace;
+use std::time::Duration;
 
 /// The machine's name, as it says itself.
 pub fn name() -> String {
@@ -15,13 +17,26 @@ pub fn boot() -> String {
 /// When a process was started, in the kernel's ticks since the machine's start (proc_pid_stat(5), field 22). None where
 /// there is none, or it has ended and nobody has taken notice.
 pub fn started(pid: u32) -> Option<u64> {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    // The second field is the program's name in brackets, and may hold anything.
-    let mut fields = stat.rsplit_once(')')?.1.split_ascii_whitespace();
-    match fields.next()? {
+    stat(pid, |mut fields| match fields.next()? {
         "Z" | "X" => None,
         _ => fields.nth(18)?.parse().ok(),
-    }
+    })
+}
+
+/// The processor time that a process has used (proc_pid_stat(5), fields 14 and 15). None where nothing tells.
+pub fn cpu_time(pid: u32) -> Option<Duration> {
+    let ticks: u64 = stat(pid, |mut fields| {
+        let user: u64 = fields.nth(11)?.parse().ok()?;
+        user.checked_add(fields.next()?.parse().ok()?)
+    })?;
+    Some(Duration::from_secs_f64(ticks as f64 / rustix::param::clock_ticks_per_second() as f64))
+}
+
+/// Something of what the kernel tells of a process, from its third field on.
+fn stat<T>(pid: u32, of: impl FnOnce(SplitAsciiWhitespace<'_>) -> Option<T>) -> Option<T> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // The second field is the program's name in brackets, and may hold anything.
+    of(stat.rsplit_once(')')?.1.split_ascii_whitespace())
 }
 
 /// Kills a process, where it is still the one that was started then: process ids are given again.

@@ -1,5 +1,8 @@
 //! Input that means harm, or does it: what leaves the catalog, never ends, or needs more than there is.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+
 use super::*;
 
 #[test]
@@ -29,6 +32,24 @@ fn endless_evaluation_is_ended() {
         let findings = Memory::new().layer("x", text).findings("x");
         assert_limit(&findings, text);
     }
+}
+
+/// On a machine that is busy with other things, a file takes longer than its time by the clock.
+#[test]
+fn what_others_take_of_the_processor_is_not_the_files_time() {
+    let text = "let rec f = fun n => if n == 0 then \"yes\" else f (n - 1) in f 60000";
+    let memory = Memory::new().layer("x", workflow("x", &format!("docs = {text},")));
+    let busy = AtomicBool::new(true);
+    let threads = 8 * thread::available_parallelism().map_or(1, usize::from);
+    let outcomes = thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(|| while busy.load(Ordering::Relaxed) {});
+        }
+        let outcomes = memory.run(&[layer("x")], &[]);
+        busy.store(false, Ordering::Relaxed);
+        outcomes
+    });
+    assert_eq!(as_workflow(&outcomes[0]).docs.as_deref(), Some("yes"));
 }
 
 #[test]

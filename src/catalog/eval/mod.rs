@@ -113,7 +113,7 @@ pub struct Overlay {
 /// What an evaluation may use.
 #[derive(Clone, Debug)]
 pub struct Limits {
-    /// The time for one file.
+    /// The processor time for one file; by the clock it may take 20 times as long, where the system tells what it used.
     pub time: Duration,
     /// The address space of one worker, in MiB.
     pub memory_mb: u64,

@@ -3,6 +3,7 @@
 
 use std::io::{self, Read, Write};
 use std::ops::Range;
+use std::time::Duration;
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -61,8 +62,9 @@ pub(super) struct Task {
 pub(super) enum Reply {
     /// The evaluator itself is loaded.
     Ready,
-    /// What follows is about this job: if nothing follows, the job is to blame.
-    Begin(usize),
+    /// What follows is about this job: if nothing follows, the job is to blame. With the processor time that the worker
+    /// has used before it.
+    Begin(usize, Duration),
     /// A job is done.
     Done(usize, Finished),
     /// All jobs are done.

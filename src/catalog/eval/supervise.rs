@@ -5,13 +5,14 @@ use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process_group};
 
 use super::protocol::{self, Finished, Reply, Source, Task};
 use super::{EvalError, WorkerCommand};
 use crate::diag::{Code, Diagnostic};
+use crate::host::machine;
 
 /// The time that a worker has to load the evaluator itself, even on a busy machine.
 const STARTUP: Duration = Duration::from_secs(60);
@@ -19,6 +20,11 @@ const STARTUP: Duration = Duration::from_secs(60);
 const MAX_STDERR: u64 = 64 << 10;
 /// Replies that wait to be read.
 const BACKLOG: usize = 16;
+/// How often its time a file may take by the clock, on a machine that does other things as well.
+const BUSY: u32 = 20;
+
+/// What the kernel counts processor time in, and some more.
+const TICK: Duration = Duration::from_millis(30);
 
 /// How a worker ended.
 pub(super) enum Ending {
@@ -26,6 +32,24 @@ pub(super) enum Ending {
     Complete,
     /// A job was its end.
     Culprit { job: usize, finding: Diagnostic },
+}
+
+/// A job that a worker is at.
+struct Turn {
+    job: usize,
+    /// The processor time that the worker had used before.
+    used_before: Duration,
+    began: Instant,
+}
+
+impl Turn {
+    /// What is left of its time after that time has passed by the clock: on a busy machine, a part of it was others'.
+    /// None where the processor was its own, or nobody tells.
+    fn left(&self, worker: u32, time: Duration) -> Option<Duration> {
+        let used = machine::cpu_time(worker)?.saturating_sub(self.used_before);
+        let left = time.checked_sub(used).filter(|left| *left > TICK)?;
+        (self.began.elapsed() < time.saturating_mul(BUSY)).then_some(left)
+    }
 }
 
 /// Runs a worker; `done` takes each job that it finishes.
@@ -76,29 +100,34 @@ pub(super) fn run(
     })
     .map_err(start_error)?;
 
-    let mut current = None;
+    let mut current: Option<Turn> = None;
     let mut patience = STARTUP;
     loop {
         match replies.recv_timeout(patience) {
             Ok(Ok(Some(Reply::Ready))) => {}
-            Ok(Ok(Some(Reply::Begin(job)))) => {
-                current = Some(job);
+            Ok(Ok(Some(Reply::Begin(job, used_before)))) => {
+                current = Some(Turn { job, used_before, began: Instant::now() });
                 patience = time;
             }
             Ok(Ok(Some(Reply::Done(job, finished)))) => {
                 done(job, finished);
                 current = None;
+                patience = STARTUP;
             }
             Ok(Ok(Some(Reply::End))) => return Ok(Ending::Complete),
             Ok(Err(error)) => return Err(EvalError::Protocol(error)),
             Err(RecvTimeoutError::Timeout) => {
-                let Some(job) = current else {
+                let Some(turn) = &current else {
                     return Err(EvalError::Worker { reason: "it does not answer".to_owned() });
                 };
+                if let Some(left) = turn.left(process.0.id(), time) {
+                    patience = left;
+                    continue;
+                }
                 let message = format!("evaluation took longer than {} and was ended", seconds(time));
                 let finding = Diagnostic::new(Code::LimitTime, message)
                     .help("simplify the file, or raise the limit with `--eval-timeout`");
-                return Ok(Ending::Culprit { job, finding });
+                return Ok(Ending::Culprit { job: turn.job, finding });
             }
             Ok(Ok(None)) | Err(RecvTimeoutError::Disconnected) => break,
         }
@@ -106,7 +135,7 @@ pub(super) fn run(
     let status = process.wait().map_err(EvalError::Protocol)?;
     let said = complaints.join().unwrap_or_default();
     match (current, post_mortem(status, &said)) {
-        (Some(job), Some(finding)) => Ok(Ending::Culprit { job, finding }),
+        (Some(turn), Some(finding)) => Ok(Ending::Culprit { job: turn.job, finding }),
         _ => Err(EvalError::Worker { reason: reason(status, &said) }),
     }
 }

@@ -14,6 +14,7 @@ use nickel_lang_core::eval::{VirtualMachine, VmContext};
 use nickel_lang_core::files::FileId;
 use nickel_lang_core::serialize::{self, ExportFormat};
 use rustix::process::{Resource, Rlimit, setrlimit};
+use rustix::time::{ClockId, clock_gettime};
 use serde::Deserialize;
 
 use super::diagnose::Diagnoser;
@@ -112,7 +113,8 @@ struct Output(BufWriter<StdoutLock<'static>>);
 
 impl Output {
     fn begin(&mut self, job: usize) -> io::Result<()> {
-        protocol::write(&mut self.0, &Reply::Begin(job))?;
+        let used = clock_gettime(ClockId::ProcessCPUTime);
+        protocol::write(&mut self.0, &Reply::Begin(job, used.try_into().unwrap_or_default()))?;
         self.0.flush()
     }
 
