@@ -62,7 +62,7 @@ pub enum Wrong {
 pub struct Exchange {
     /// The operation.
     pub op: String,
-    /// What was sent; null for nothing.
+    /// What was sent, in the body or the query; null for nothing.
     pub question: Value,
     /// The header `Idempotency-Key`.
     pub key: Option<String>,
@@ -232,7 +232,10 @@ impl Service {
         if self.state().dead {
             return Err(lost());
         }
-        let question: Value = serde_json::from_slice(body).unwrap_or_default();
+        let question: Value = match head.uri.query() {
+            Some(query) => query.split('&').filter_map(|pair| pair.split_once('=')).collect(),
+            None => serde_json::from_slice(body).unwrap_or_default(),
+        };
         let header = |name: &str| head.headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
         let key = header("idempotency-key");
         let allowed =
@@ -245,7 +248,7 @@ impl Service {
             (_, "lease") => self.lease(key.as_deref().unwrap_or_default(), &question),
             (_, "release") => self.release(name),
             (_, "evidence") => self.evidence(name).await,
-            (_, "p95") => self.p95(head.uri.query().unwrap_or_default()),
+            (_, "p95") => self.p95(&question),
             (_, "metrics") => self.metrics(key.as_deref().unwrap_or_default(), &question),
             _ => refused(StatusCode::NOT_FOUND, "there is no such path"),
         };
@@ -395,10 +398,9 @@ impl Service {
         (StatusCode::NO_CONTENT, Value::Null)
     }
 
-    fn p95(&self, query: &str) -> Reply {
-        let wanted = |name: &str| query.split('&').find_map(|pair| pair.strip_prefix(&format!("{name}=")));
+    fn p95(&self, wanted: &Value) -> Reply {
         let state = self.state();
-        let of = |metrics: &&Value| ["workspace", "layer"].iter().all(|name| metrics[*name].as_str() == wanted(name));
+        let of = |metrics: &&Value| ["workspace", "layer"].iter().all(|name| metrics[*name] == wanted[*name]);
         let builds: Vec<&Value> = state.metrics.iter().filter(of).collect();
         let memory = p95(builds.iter().filter_map(|build| build["peak_memory_mb"].as_u64()));
         let cpu = p95(builds.iter().filter_map(|build| {

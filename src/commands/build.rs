@@ -181,8 +181,14 @@ fn build(
     cache: Option<Session>,
 ) -> Result<Exit, CommandError> {
     let run = RunId::new(System.now(), fastrand::u32(..));
-    let pool = if plan.steps.is_empty() { None } else { Some(args.runners.pool(context, &snapshot, &run)?) };
-    let host = pool::host(context, &snapshot);
+    let host = match pool::host(context, &snapshot, args.cache.who.workspace.as_ref()) {
+        Err(error) if !plan.steps.is_empty() => return Err(error),
+        host => host.ok(),
+    };
+    let pool = match &host {
+        Some(host) if !plan.steps.is_empty() => Some(args.runners.pool(context, &snapshot, host, &run)?),
+        _ => None,
+    };
     let history = context.history();
     if let (Err(error), false) = (&history, plan.steps.is_empty()) {
         context.ui.remark(&format!("the run is not written down: {}", error.message));
@@ -200,8 +206,9 @@ fn build(
     let log = |layer: &LayerName| Some(history.as_ref().ok()?.log(&run, layer));
     let jobs = args.jobs();
     let rows: Vec<_> = pool.iter().flat_map(Pool::sources).map(|source| source.row.clone()).collect();
-    let sizes = sizing::sizes(context, &snapshot, plan.steps.iter().map(|step| &step.layer), &rows, args.runners.size);
-    let reporter = host.as_ref().ok().and_then(|host| Reporter::new(rows.iter(), host));
+    let planned = plan.steps.iter().map(|step| &step.layer);
+    let sizes = sizing::sizes(context, &snapshot, planned, &rows, host.as_ref(), args.runners.size);
+    let reporter = host.as_ref().and_then(|host| Reporter::new(rows.iter(), host));
     let telling = reporter.as_ref().map(Reporter::telling);
     readers.extend(reporter.map(|reporter| Box::new(reporter) as Box<dyn Reader>));
     let settings = Settings {
@@ -219,7 +226,7 @@ fn build(
     let started = started(&snapshot, plan, &pool.as_ref().map(where_built).unwrap_or_default(), jobs);
     let ended = context.ask(&args.registry, &Arc::clone(&snapshot), async |registry| {
         let mut signals = Signals::listen().map_err(|error| CommandError::failure("signals can't be heard", error))?;
-        if let (Some(pool), Ok(host)) = (&pool, &host) {
+        if let (Some(pool), Some(host)) = (&pool, &host) {
             pool::sweep_stale(context, pool, host).await;
         }
         let pool = pool.as_ref();

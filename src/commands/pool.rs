@@ -6,7 +6,9 @@ use std::time::Duration;
 use super::context::{Context, state_folder};
 use super::engine::EngineArgs;
 use super::error::CommandError;
+use super::events;
 use super::exit::Exit;
+use crate::cache::Workspace;
 use crate::engine::{Engine, Environment};
 use crate::event::RunId;
 use crate::host::clock::System;
@@ -38,8 +40,14 @@ impl RunnerArgs {
     /// The runners of a run. Where only the engine at hand may build, it is looked for at once.
     ///
     /// # Errors
-    /// When there is no such row, no engine, or no folder to write leases down in.
-    pub fn pool(&self, context: &Context<'_>, snapshot: &Snapshot, run: &RunId) -> Result<Pool, CommandError> {
+    /// When there is no such row, or no engine.
+    pub fn pool(
+        &self,
+        context: &Context<'_>,
+        snapshot: &Snapshot,
+        host: &Host,
+        run: &RunId,
+    ) -> Result<Pool, CommandError> {
         let rows = self.rows(snapshot)?;
         let options = self.engine.options(context);
         let at_hand: OnceLock<Arc<dyn Engine>> = OnceLock::new();
@@ -50,8 +58,7 @@ impl RunnerArgs {
             (Endpoint::Current, Some(engine)) => Ok(Arc::clone(engine)),
             (endpoint, _) => Ok(Arc::from(endpoint.open(&options)?)),
         });
-        let host = host(context, snapshot)?;
-        let source = |row: RunnerSource| match providers::open(&row.provider, &host) {
+        let source = |row: RunnerSource| match providers::open(&row.provider, host) {
             Ok(provider) => Ok(Source { row, provider }),
             Err(error) => Err(CommandError::new(Exit::Usage, format!("runner {}: {error}", row.name))),
         };
@@ -94,11 +101,11 @@ fn at_hand() -> RunnerSource {
     RunnerSource { name: "engine".to_owned(), provider, capacity, platforms: Vec::new(), largest, timeout_s: 120 }
 }
 
-/// What providers need of this machine.
+/// What providers need of this machine, and the workspace that they are told of: the catalog's, where none is named.
 ///
 /// # Errors
 /// When nobody says where the home folder is.
-pub fn host(context: &Context<'_>, snapshot: &Snapshot) -> Result<Host, CommandError> {
+pub fn host(context: &Context<'_>, snapshot: &Snapshot, named: Option<&Workspace>) -> Result<Host, CommandError> {
     let state = state_folder().ok_or_else(|| {
         CommandError::new(Exit::Failure, "there is no folder to write leases down in")
             .hint("set HOME, or XDG_STATE_HOME")
@@ -109,7 +116,7 @@ pub fn host(context: &Context<'_>, snapshot: &Snapshot) -> Result<Host, CommandE
         env: Environment::of_process(),
         lamina: Some(context.program().to_owned()),
         root: context.root().to_owned(),
-        workspace: config.map(|catalog| catalog.name.clone()).unwrap_or_default(),
+        workspace: events::workspace(snapshot, named),
         state,
         plain_http: of(|catalog| catalog.plain_http.clone()),
         mirrors: config.map(|config| config.mirrors.clone()).unwrap_or_default(),

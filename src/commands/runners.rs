@@ -80,7 +80,7 @@ pub fn run(context: &Context<'_>, args: &Args) -> Result<Exit, CommandError> {
 
 fn list(context: &Context<'_>, args: &ListArgs) -> Result<Exit, CommandError> {
     let snapshot = context.unchecked_snapshot()?;
-    let host = pool::host(context, &snapshot)?;
+    let host = pool::host(context, &snapshot, None)?;
     let (leases, unreadable) = ledger(&host).all().map_err(unread)?;
     let about = |row: RunnerSource| match providers::open(&row.provider, &host) {
         Ok(provider) => (row, provider.about().clone()),
@@ -100,7 +100,7 @@ fn list(context: &Context<'_>, args: &ListArgs) -> Result<Exit, CommandError> {
 
 fn prune(context: &Context<'_>, args: &PruneArgs) -> Result<Exit, CommandError> {
     let snapshot = context.unchecked_snapshot()?;
-    let host = pool::host(context, &snapshot)?;
+    let host = pool::host(context, &snapshot, None)?;
     let now = clock::now();
     let in_use = |record: &Record| !record.is_stale(now) && record.owner.state() == OwnerState::Running;
     let wanted = |record: &Record| match (args.all, &args.leases[..]) {

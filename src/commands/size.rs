@@ -2,7 +2,8 @@ use super::Format;
 use super::context::{Context, find_layer};
 use super::error::CommandError;
 use super::exit::Exit;
-use super::sizing;
+use super::{pool, sizing};
+use crate::cache::Workspace;
 use crate::model::LayerName;
 use crate::report::{json, size};
 
@@ -22,6 +23,9 @@ pub struct Args {
     /// All layers
     #[arg(long, conflicts_with = "layers")]
     all: bool,
+    /// The workspace that orchestrators are asked about [default: the catalog's events.workspace, or its name]
+    #[arg(long, value_name = "WORKSPACE", env = "LAMINA_WORKSPACE", hide_env_values = true)]
+    workspace: Option<Workspace>,
     /// How the answer looks
     #[arg(long, value_enum, default_value_t)]
     format: Format,
@@ -35,7 +39,8 @@ pub fn run(context: &Context<'_>, args: &Args) -> Result<Exit, CommandError> {
         false => named.collect::<Result<_, _>>()?,
     };
     let rows = snapshot.catalog.config.as_ref().map(|config| &config.runners[..]).unwrap_or_default();
-    let sizes = sizing::sizes(context, &snapshot, names.into_iter(), rows, None);
+    let host = pool::host(context, &snapshot, args.workspace.as_ref()).ok();
+    let sizes = sizing::sizes(context, &snapshot, names.into_iter(), rows, host.as_ref(), None);
     context.ui.answer(&match args.format {
         Format::Text => size::text(&snapshot, &sizes),
         Format::Json => json::answer(json::size::Sizes::new(&snapshot, &sizes)),

@@ -6,13 +6,12 @@ use std::time::Duration;
 use futures_util::stream::{self, StreamExt};
 
 use super::context::Context;
-use super::pool;
 use crate::history::{Layers, Used};
 use crate::model::{LayerName, ProviderKind, RunnerSource, Size, Tier};
 use crate::registry;
 use crate::runner::ProviderError;
-use crate::runner::providers::Orchestrator;
 use crate::runner::providers::orchestrator::{Patience, Usual};
+use crate::runner::providers::{Host, Orchestrator};
 use crate::size::{Measured, Sizing, p95};
 use crate::snapshot::Snapshot;
 
@@ -21,18 +20,21 @@ const QUESTIONS: usize = 8;
 /// How long is waited for what orchestrators know: without it, this machine's own measurements hold.
 const WAIT: Duration = Duration::from_secs(10);
 
-/// What the builds of these layers get, on runners of these rows; `given` is for all of them.
+/// What the builds of these layers get, on runners of these rows; `given` is for all of them. Without a host, no
+/// orchestrator is asked.
 pub fn sizes<'a>(
     context: &Context<'_>,
     snapshot: &Snapshot,
     layers: impl Iterator<Item = &'a LayerName>,
     rows: &[RunnerSource],
+    host: Option<&Host>,
     given: Option<Size>,
 ) -> BTreeMap<LayerName, Sizing> {
     let layers: Vec<&LayerName> = layers.collect();
     let past = context.history().map(|history| history.layers()).unwrap_or_default();
     // Nobody is asked for what is known.
-    let told = if given.is_none() { ask(context, snapshot, &layers, rows) } else { BTreeMap::new() };
+    let host = host.filter(|_| given.is_none());
+    let told = host.map(|host| ask(context, host, &layers, rows)).unwrap_or_default();
     let tiers: &[Tier] = snapshot.catalog.config.as_ref().map(|config| &config.tiers[..]).unwrap_or_default();
     let size = |name: &&LayerName| {
         let loaded = snapshot.catalog.layers.get(*name)?;
@@ -57,16 +59,15 @@ fn measured(past: &Layers, layer: &LayerName) -> Measured {
 /// costs its figures, and no more.
 fn ask(
     context: &Context<'_>,
-    snapshot: &Snapshot,
+    host: &Host,
     layers: &[&LayerName],
     rows: &[RunnerSource],
 ) -> BTreeMap<LayerName, Measured> {
     let mut told = BTreeMap::new();
-    let Ok(host) = pool::host(context, snapshot) else { return told };
     let patience = Patience { request: Duration::from_secs(5), attempts: 2, ..Patience::default() };
     for row in rows {
         let ProviderKind::Orchestrator { url, token_env } = &row.provider else { continue };
-        let orchestrator = Orchestrator::new(url, token_env.as_deref(), &host).with_patience(patience);
+        let orchestrator = Orchestrator::new(url, token_env.as_deref(), host).with_patience(patience);
         let unknown: Vec<&LayerName> = layers.iter().copied().filter(|layer| !told.contains_key(*layer)).collect();
         let answers = async {
             let questions = unknown.iter().map(|layer| orchestrator.usual(layer));

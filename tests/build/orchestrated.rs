@@ -49,6 +49,16 @@ fn an_orchestrator_leases_builds_hears_of_them_and_knows_their_size() {
     for exchange in service.exchanges().into_iter().filter(|exchange| exchange.op == "metrics") {
         assert_eq!(exchange.question["workspace"], "mini", "{exchange:?}");
     }
+    // Of another workspace it hears where one is named, from the lease to the figures.
+    let before = service.exchanges().len();
+    assert_eq!(shop.build(&["bad", "--workspace", "other"]).0, Some(7));
+    until("the last one is told", || told().len() == 4);
+    let exchanges = service.exchanges().split_off(before);
+    for op in ["lease", "p95", "metrics"] {
+        let exchange =
+            exchanges.iter().find(|exchange| exchange.op == op).unwrap_or_else(|| panic!("{op}: {exchanges:?}"));
+        assert_eq!(exchange.question["workspace"], "other", "{exchange:?}");
+    }
     let ran = shop.run(&["size", "app"]);
     assert!(ran.code == Some(0) && !ran.stderr.contains("cloud"), "{ran:?}");
     assert!(service.exchanges().iter().any(|exchange| exchange.op == "p95"));

@@ -40,7 +40,7 @@ pub struct Host {
     pub lamina: Option<PathBuf>,
     /// The catalog's root.
     pub root: PathBuf,
-    /// The catalog's name.
+    /// The workspace that orchestrators are told of.
     pub workspace: String,
     /// A folder of this user alone, for what a provider has to keep while it leases.
     pub state: PathBuf,
