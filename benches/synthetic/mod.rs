@@ -9,24 +9,20 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
-/// The contracts and the catalog are this repository's own.
-const SHARED: [(&str, &str); 5] = [
-    ("schemas/types.ncl", include_str!("../../schemas/types.ncl")),
-    ("schemas/workflow.ncl", include_str!("../../schemas/workflow.ncl")),
-    ("schemas/build_directives.ncl", include_str!("../../schemas/build_directives.ncl")),
-    ("schemas/catalog.ncl", include_str!("../../schemas/catalog.ncl")),
-    ("catalog/catalog.ncl", include_str!("../../catalog/catalog.ncl")),
-];
-
 /// Writes a catalog of `layers` layers into `folder`, which is made.
 ///
 /// # Errors
 /// When a file can't be written.
 pub fn write(folder: &Path, layers: usize) -> io::Result<()> {
-    for (path, text) in SHARED {
-        let path = folder.join(path);
-        fs::create_dir_all(path.parent().unwrap_or(folder))?;
-        fs::write(path, text)?;
+    // The contracts and the catalog are this repository's own.
+    for shared in ["schemas", "catalog"] {
+        fs::create_dir_all(folder.join(shared))?;
+        for entry in fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join(shared))? {
+            let path = entry?.path();
+            if path.extension().is_some_and(|extension| extension == "ncl") {
+                fs::copy(&path, folder.join(shared).join(path.file_name().unwrap_or_default()))?;
+            }
+        }
     }
     let digest = "0123456789abcdef".repeat(4);
     let reference = format!("docker.io/library/rust:1.97.1-slim-trixie@sha256:{digest}");

@@ -2,6 +2,7 @@
 //! A file per subject, one binary for all, so that it is linked once.
 
 mod adr;
+mod benchmarks;
 mod build_graph;
 mod built;
 mod cache;

@@ -43,7 +43,11 @@ fn what_others_take_of_the_processor_is_not_the_files_time() {
     let threads = 8 * thread::available_parallelism().map_or(1, usize::from);
     let outcomes = thread::scope(|scope| {
         for _ in 0..threads {
-            scope.spawn(|| while busy.load(Ordering::Relaxed) {});
+            scope.spawn(|| {
+                while busy.load(Ordering::Relaxed) {
+                    std::hint::spin_loop();
+                }
+            });
         }
         let outcomes = memory.run(&[layer("x")], &[]);
         busy.store(false, Ordering::Relaxed);
