@@ -1,5 +1,7 @@
 //! The runner of one attempt at a layer: leased when it is first needed, given back whatever has happened.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 use tokio::sync::OnceCell;
 use tokio::sync::mpsc::UnboundedSender;
@@ -11,7 +13,12 @@ use crate::engine::{About, Engine};
 use crate::event::{Failure, FailureKind, Kind};
 use crate::model::LayerName;
 use crate::registry::Registry;
-use crate::runner::{Evidence, Lease, LeaseError, Note, Pool, Request, oom};
+use crate::runner::{Evidence, Lease, LeaseError, Note, Pool, ProviderError, Request, oom};
+
+/// How long a runner that is lost has to say why.
+const POST_MORTEM: Duration = Duration::from_secs(5);
+/// How often it is asked.
+const ASK_AGAIN: Duration = Duration::from_millis(500);
 
 /// The runner of one attempt.
 pub(super) struct Leased<'a> {
@@ -68,8 +75,12 @@ impl<'a> Leased<'a> {
     /// Gives the runner back, and has it say before what it knows of a build that failed on it.
     pub async fn give_back<T>(self, ended: Result<T, Stop>) -> Result<T, Stop> {
         let (Some(pool), Some(lease)) = (self.pool, self.lease.into_inner()) else { return ended };
+        let is_lost = match &ended {
+            Err(Stop::Failed { failure, .. }) => failure.kind == FailureKind::Engine && pool.is_told(&lease),
+            _ => false,
+        };
         // Nobody waits for what a runner says of a build that was given up.
-        let asked = self.cancel.run_until_cancelled(pool.evidence(&lease, self.since)).await;
+        let asked = self.cancel.run_until_cancelled(evidence(pool, &lease, self.since, is_lost)).await;
         let evidence = match asked.unwrap_or_else(|| Ok(Evidence::default())) {
             Ok(evidence) => evidence,
             Err(error) => {
@@ -84,11 +95,12 @@ impl<'a> Leased<'a> {
             Err(Stop::Failed { mut failure, retryable, suspect: Some(suspect) }) => {
                 let Suspect { error, step, output } = &*suspect;
                 failure.oom = oom::verdict(error, step.as_deref(), output, &evidence);
-                let is_gone = failure.kind == FailureKind::Engine && pool.is_told(&lease);
-                if is_gone {
+                // One that ran out of memory is not broken.
+                let is_broken = is_lost && failure.oom.is_none();
+                if is_broken {
                     pool.blame(&lease, &failure.message);
                 }
-                Err(Stop::Failed { failure, retryable: retryable || is_gone, suspect: None })
+                Err(Stop::Failed { failure, retryable: retryable || is_broken, suspect: None })
             }
             ended => ended,
         };
@@ -105,6 +117,19 @@ impl<'a> Leased<'a> {
             }));
         }
         ended
+    }
+}
+
+/// What a runner says of the build on it. Of one that is lost, it may take a moment until somebody knows why.
+async fn evidence(pool: &Pool, lease: &Lease, since: Timestamp, is_lost: bool) -> Result<Evidence, ProviderError> {
+    let begun = tokio::time::Instant::now();
+    loop {
+        let said = pool.evidence(lease, since).await;
+        let says_nothing = said.as_ref().is_ok_and(|evidence| evidence.oom.is_none());
+        if !(is_lost && says_nothing && begun.elapsed() < POST_MORTEM) {
+            return said;
+        }
+        tokio::time::sleep(ASK_AGAIN).await;
     }
 }
 

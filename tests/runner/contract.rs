@@ -243,7 +243,7 @@ impl Asked {
 }
 
 /// A fixture of a provider that leaves nothing elsewhere.
-fn fixture(name: &'static str, kind: ProviderKind, registry: &str) -> Fixture {
+pub fn fixture(name: &'static str, kind: ProviderKind, registry: &str) -> Fixture {
     let folder = TempDir::new().unwrap();
     let base = format!("{registry}/library/busybox:stable");
     Fixture { name, kind, host: host(&folder, registry), base, left: Box::new(|_| Vec::new()), folder }

@@ -1,7 +1,10 @@
-//! Pods: what buildx and kubectl are asked, and what their answers mean. There is no cluster here.
+//! Pods: what buildx and kubectl are asked, what their answers mean, and the contract, where there is a cluster.
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::process::Command;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use lamina::engine::Environment;
@@ -12,6 +15,9 @@ use lamina::runner::{LeaseId, Owner, Record, Request};
 use serde_json::json;
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
+
+use crate::contract::{Fixture, fixture};
+use crate::lab::{has, program};
 
 const SIZE: Size = Size { cpu: 4, memory_mb: 8192 };
 
@@ -63,6 +69,48 @@ fn a_container_that_was_killed_for_memory_is_found_now_and_before_its_restart() 
     }
     for odd in [json!(null), json!([]), json!({ "items": {} }), json!({ "items": [1, null, {}] })] {
         assert_eq!(pods_out_of_memory(&odd), None, "{odd}");
+    }
+}
+
+/// `kubernetes`, where there is a cluster. Its nodes pull the image of BuildKit, and its pods reach the registry.
+fn cluster(test: &str) -> Option<Fixture> {
+    let names = ["LAMINA_TEST_KUBECONFIG", "LAMINA_TEST_POD_REGISTRY", "LAMINA_TEST_BUILDKIT_IMAGE"];
+    let programs = ["kubectl", "docker"].iter().all(|name| program(name).is_some());
+    let [Some(kubeconfig), Some(registry), image @ Some(_)] = names.map(|name| std::env::var(name).ok()) else {
+        has(test, "it takes LAMINA_TEST_KUBECONFIG, LAMINA_TEST_POD_REGISTRY and LAMINA_TEST_BUILDKIT_IMAGE", false);
+        return None;
+    };
+    if !has(test, "it takes kubectl and docker", programs) {
+        return None;
+    }
+    let (context, namespace, replicas, node_selector) = (None, None, None, BTreeMap::new());
+    let kind = ProviderKind::Kubernetes { context, namespace, replicas, node_selector, image };
+    let mut fixture = fixture("kubernetes", kind, &registry);
+    fixture.host.env = fixture.host.env.with("KUBECONFIG", &kubeconfig);
+    fixture.left = Box::new(move |lease| {
+        let begun = Instant::now();
+        loop {
+            let mut kubectl = Command::new("kubectl");
+            kubectl.args(["get", "deployments,configmaps,pods", "--output=name"]).env("KUBECONFIG", &kubeconfig);
+            let said = kubectl.output().unwrap();
+            assert!(said.status.success(), "{}", String::from_utf8_lossy(&said.stderr));
+            let said = String::from_utf8_lossy(&said.stdout).into_owned();
+            let left: Vec<String> =
+                said.lines().filter(|line| line.contains(lease.as_str())).map(str::to_owned).collect();
+            // Pods take their time to end.
+            if left.is_empty() || begun.elapsed() > Duration::from_secs(60) {
+                return left;
+            }
+            sleep(Duration::from_millis(200));
+        }
+    });
+    Some(fixture)
+}
+
+#[test]
+fn kubernetes_holds() {
+    if let Some(fixture) = cluster("the contract of kubernetes") {
+        fixture.holds();
     }
 }
 
