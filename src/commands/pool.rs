@@ -59,7 +59,7 @@ impl RunnerArgs {
             (endpoint, _) => Ok(Arc::from(endpoint.open(&options)?)),
         });
         let source = |row: RunnerSource| match providers::open(&row.provider, host) {
-            Ok(provider) => Ok(Source { row, provider }),
+            Ok(provider) => Ok(Source { row, provider: provider.into() }),
             Err(error) => Err(CommandError::new(Exit::Usage, format!("runner {}: {error}", row.name))),
         };
         let sources = rows.into_iter().map(source).collect::<Result<_, _>>()?;

@@ -11,8 +11,10 @@ mod ledger;
 pub mod oom;
 mod pool;
 pub mod providers;
+mod watched;
 
-use futures_util::future::BoxFuture;
+use futures_util::FutureExt;
+use futures_util::future::{BoxFuture, pending};
 use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
@@ -45,6 +47,11 @@ pub trait Provider: Send + Sync {
 
     /// What the runner says of a build that failed on it since a moment: asked before it is released.
     fn evidence<'a>(&'a self, record: &'a Record, since: Timestamp) -> BoxFuture<'a, Result<Evidence, ProviderError>>;
+
+    /// Ends when the runner is gone, with why. Never, where the engine's client notices that by itself.
+    fn lost<'a>(&'a self, _record: &'a Record) -> BoxFuture<'a, String> {
+        pending().boxed()
+    }
 
     /// Releases a lease, by its record alone: maybe another process has made it, and maybe nobody has. A lease that is
     /// gone, or never was, is released.

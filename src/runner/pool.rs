@@ -13,6 +13,7 @@ use tokio::sync::Notify;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
+use super::watched::Watched;
 use super::{Endpoint, Evidence, LeaseId, Ledger, LedgerError, Owner, Provider, ProviderError, Record, Request};
 use crate::engine::{About, Engine, OpenError};
 use crate::event::RunId;
@@ -42,7 +43,7 @@ pub struct Source {
     /// The row.
     pub row: RunnerSource,
     /// Who leases.
-    pub provider: Box<dyn Provider>,
+    pub provider: Arc<dyn Provider>,
 }
 
 /// The runners of a run.
@@ -353,7 +354,8 @@ impl Pool {
                 let mut state = self.state();
                 let health = state.sources.entry(index).or_default();
                 (health.failures, health.rests_until, health.last) = (0, None, None);
-                Ok(Lease { record, endpoint, engine, source: index })
+                let watched = Watched { engine, provider: Arc::clone(provider), record: record.clone() };
+                Ok(Lease { record, endpoint, engine: Arc::new(watched), source: index })
             }
             Err(error) => {
                 match error.full {

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use lamina::engine::Environment;
 use lamina::event::RunId;
 use lamina::model::{ProviderKind, Size};
-use lamina::runner::providers::{Host, KubernetesSettings as Settings, open, pods_out_of_memory};
+use lamina::runner::providers::{Host, KubernetesSettings as Settings, Pods, open, pods_out_of_memory};
 use lamina::runner::{LeaseId, Owner, Record, Request};
 use serde_json::json;
 use tempfile::TempDir;
@@ -69,6 +69,40 @@ fn a_container_that_was_killed_for_memory_is_found_now_and_before_its_restart() 
     }
     for odd in [json!(null), json!([]), json!({ "items": {} }), json!({ "items": [1, null, {}] })] {
         assert_eq!(pods_out_of_memory(&odd), None, "{odd}");
+    }
+}
+
+#[test]
+fn a_pod_that_is_gone_replaced_or_restarted_is_lost() {
+    let pod = |name: &str, more: serde_json::Value| {
+        let mut pod = json!({ "metadata": { "name": name }, "status": { "containerStatuses": [] } });
+        pod.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        pod
+    };
+    let well = || pod("one", json!({}));
+    let ended = |field: &str, reason: &str| {
+        let container = json!({ "name": "buildkitd", field: { "terminated": { "reason": reason } } });
+        pod("one", json!({ "status": { "containerStatuses": [container] } }))
+    };
+    let leaving = pod("one", json!({ "metadata": { "name": "one", "deletionTimestamp": "2026-11-22T12:08:24Z" } }));
+    let said = "the container buildkitd of pod one has ended: OOMKilled";
+    for (later, lost) in [
+        (vec![well()], None),
+        (vec![well(), pod("two", json!({}))], None),
+        (vec![pod("two", json!({}))], Some("the pod one is gone")),
+        (vec![leaving.clone(), pod("two", json!({}))], Some("the pod one is gone")),
+        (vec![leaving], Some("the pod one is gone")),
+        (vec![], Some("the pod one is gone")),
+        (vec![ended("state", "OOMKilled")], Some(said)),
+        (vec![ended("lastState", "OOMKilled")], Some(said)),
+    ] {
+        let mut pods = Pods::default();
+        assert_eq!(pods.lost(&json!({ "items": [well()] })), None);
+        assert_eq!(pods.lost(&json!({ "items": later })).as_deref(), lost, "{later:?}");
+    }
+    assert_eq!(Pods::default().lost(&json!({ "items": [] })).as_deref(), Some("the lease has no pod any more"));
+    for odd in [json!(null), json!([]), json!({ "items": 1 })] {
+        assert_eq!(Pods::default().lost(&odd), None, "{odd}");
     }
 }
 

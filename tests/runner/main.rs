@@ -2,8 +2,9 @@
 //!
 //! Each needs software of its own, and is skipped where that is missing, which it says: `process` buildkitd, buildctl
 //! and root; `container` Docker and LAMINA_TEST_BUILDKIT_IMAGE, an image with BuildKit; `ssh` sshd and Docker; `command` jq and
-//! Docker; `orchestrator` Docker. All
-//! build on `library/busybox:stable` of LAMINA_LAB_REGISTRY (HOST:PORT, without TLS).
+//! Docker; `orchestrator` Docker; `kubernetes` kubectl, Docker, LAMINA_TEST_KUBECONFIG, that image as nodes pull it, and
+//! LAMINA_TEST_POD_REGISTRY, the registry as pods reach it. All build on `library/busybox:stable` of LAMINA_LAB_REGISTRY
+//! (HOST:PORT, without TLS).
 
 mod cgroups;
 mod contract;

@@ -68,7 +68,7 @@ fn a_full_source_is_waited_for_and_told_once() {
         let (capacity, platforms, largest) = (None, Vec::new(), None);
         let (name, provider) = ("busy".to_owned(), ProviderKind::Process { rootless: false });
         let row = RunnerSource { name, provider, capacity, platforms, largest, timeout_s: 1 };
-        let source = Source { row, provider: Box::new(Busy { about, asked: Arc::clone(&asked) }) };
+        let source = Source { row, provider: Arc::new(Busy { about, asked: Arc::clone(&asked) }) };
         let ledger = Box::new(Folder::new(folder.path().to_owned()));
         let clock = Arc::new(Virtual(Instant::now()));
         let run = RunId::new(Timestamp::UNIX_EPOCH, 1);

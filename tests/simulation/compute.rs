@@ -30,9 +30,9 @@ pub fn sources(world: &Arc<World>) -> Vec<Source> {
         let capacity = world.chance(0.7).then(|| world.between(1, 3) as u64);
         let row =
             RunnerSource { name: name.clone(), provider, capacity, platforms: Vec::new(), largest, timeout_s: 60 };
-        let provider: Box<dyn Provider> = match at_hand {
-            true => Box::new(AtHand::default()),
-            false => Box::new(Leasing::new(world, &name, capacity)),
+        let provider: Arc<dyn Provider> = match at_hand {
+            true => Arc::new(AtHand::default()),
+            false => Arc::new(Leasing::new(world, &name, capacity)),
         };
         sources.push(Source { row, provider });
     }
@@ -140,6 +140,17 @@ impl Provider for Leasing {
             let killed = world.state().runners.get(record.lease.as_str()).is_some_and(|runner| runner.has_killed);
             let oom = (killed && world.chance(0.7)).then(|| "the kernel has killed a process".to_owned());
             Ok(Evidence { oom, alone: world.chance(0.5), usage: None })
+        }
+        .boxed()
+    }
+
+    fn lost<'a>(&'a self, _: &'a Record) -> BoxFuture<'a, String> {
+        async move {
+            if !self.world.fails(0.02) {
+                std::future::pending::<()>().await;
+            }
+            self.world.wait_up_to(60_000).await;
+            "the runner is gone".to_owned()
         }
         .boxed()
     }

@@ -1,7 +1,7 @@
 //! Ephemeral BuildKit pods, by buildx' driver kubernetes: requests and limits are the size, and a lease is a deployment
 //! that is named as the lease.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
@@ -25,6 +25,11 @@ const KUBECTL: &str = "install kubectl (https://kubernetes.io/docs/tasks/tools/)
 
 /// After a request that was given up, the cluster may still make what was asked for.
 const LATE: Duration = Duration::from_secs(1);
+
+/// When the pods of a build are looked at first: most of what is no build is over by then.
+const FIRST_LOOK: Duration = Duration::from_secs(1);
+/// And how often after that.
+const LOOK: Duration = Duration::from_secs(10);
 
 /// Where pods are leased, and how.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -90,6 +95,39 @@ pub fn out_of_memory(pods: &Value) -> Option<String> {
     })
 }
 
+/// What is known of the pods of a lease.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Pods {
+    /// Those that were there at first: names that are given once.
+    first: BTreeSet<String>,
+}
+
+impl Pods {
+    /// Of what `kubectl get pods --output json` answers, now and again: that a pod is gone, or a container of it has ended.
+    /// What came in its place knows nothing of the build.
+    pub fn lost(&mut self, pods: &Value) -> Option<String> {
+        let items = pods.get("items")?.as_array()?;
+        let name = |pod: &Value| Some(pod.pointer("/metadata/name")?.as_str()?.to_owned());
+        let is_leaving = |pod: &&Value| pod.pointer("/metadata/deletionTimestamp").is_some();
+        let ended = items.iter().find_map(|pod| {
+            let containers = pod.pointer("/status/containerStatuses")?.as_array()?;
+            containers.iter().find_map(|container| {
+                let ended = ["state", "lastState"].iter().find_map(|field| container.get(field)?.get("terminated"))?;
+                let reason = ended.get("reason").and_then(Value::as_str).unwrap_or("nobody says why");
+                let container = container.get("name")?.as_str()?;
+                Some(format!("the container {container} of pod {} has ended: {reason}", name(pod)?))
+            })
+        });
+        let there: BTreeSet<String> = items.iter().filter(|pod| !is_leaving(pod)).filter_map(name).collect();
+        if self.first.is_empty() {
+            self.first.clone_from(&there);
+        }
+        let gone = || self.first.iter().find(|name| !there.contains(*name));
+        let none = || there.is_empty().then(|| "the lease has no pod any more".to_owned());
+        ended.or_else(|| Some(format!("the pod {} is gone", gone()?))).or_else(none)
+    }
+}
+
 /// Leases BuildKit pods.
 #[derive(Debug)]
 pub struct Kubernetes {
@@ -141,7 +179,8 @@ impl Kubernetes {
         Ok(Endpoint::Builder(record.lease.to_string()))
     }
 
-    async fn observe(&self, record: &Record) -> Result<Evidence, ProviderError> {
+    /// The pods of a lease, as kubectl says them.
+    async fn pods(&self, record: &Record) -> Result<Value, ProviderError> {
         // Pods have the deployment's name as their label.
         let label = format!("--selector=app={}0", record.lease);
         let question = self.settings.kubectl(&["get", "pods", &label, "--output=json"]);
@@ -149,9 +188,25 @@ impl Kubernetes {
         if !said.is_good {
             return Err(ProviderError::passing(format!("kubectl get pods: {}", said.complaint())));
         }
-        let pods: Value = serde_json::from_str(&said.out)
-            .map_err(|error| ProviderError::passing(format!("kubectl get pods: {error}")))?;
-        Ok(Evidence { oom: out_of_memory(&pods), alone: true, usage: None })
+        serde_json::from_str(&said.out).map_err(|error| ProviderError::passing(format!("kubectl get pods: {error}")))
+    }
+
+    async fn observe(&self, record: &Record) -> Result<Evidence, ProviderError> {
+        Ok(Evidence { oom: out_of_memory(&self.pods(record).await?), alone: true, usage: None })
+    }
+
+    /// buildx waits for ever for a pod that is gone, so the cluster is asked now and again.
+    async fn watch(&self, record: &Record) -> String {
+        let mut pods = Pods::default();
+        let mut wait = FIRST_LOOK;
+        loop {
+            tokio::time::sleep(wait).await;
+            // That the cluster does not answer for once says nothing of its pods.
+            if let Ok(Some(why)) = self.pods(record).await.map(|said| pods.lost(&said)) {
+                return why;
+            }
+            wait = LOOK;
+        }
     }
 
     async fn free(&self, record: &Record) -> Result<(), ProviderError> {
@@ -200,6 +255,10 @@ impl Provider for Kubernetes {
 
     fn evidence<'a>(&'a self, record: &'a Record, _since: Timestamp) -> BoxFuture<'a, Result<Evidence, ProviderError>> {
         self.observe(record).boxed()
+    }
+
+    fn lost<'a>(&'a self, record: &'a Record) -> BoxFuture<'a, String> {
+        self.watch(record).boxed()
     }
 
     fn release<'a>(&'a self, record: &'a Record) -> BoxFuture<'a, Result<(), ProviderError>> {

@@ -22,7 +22,7 @@ use std::path::PathBuf;
 pub use command::Command;
 pub use container::Container;
 pub use engine::AtHand;
-pub use kubernetes::{Kubernetes, Settings as KubernetesSettings, out_of_memory as pods_out_of_memory};
+pub use kubernetes::{Kubernetes, Pods, Settings as KubernetesSettings, out_of_memory as pods_out_of_memory};
 pub use orchestrator::Orchestrator;
 pub use process::Process;
 pub use ssh::Ssh;
