@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use indicatif::{ProgressDrawTarget, TermLike};
-use lamina::event::{Event, Kind, Reader};
+use lamina::event::{Event, Kind, Reader, StepStatus};
 use lamina::report::progress::{Bars, Board, JsonLines, Left, Lines, Plain, shown};
 use proptest::prelude::*;
 
@@ -24,6 +24,21 @@ fn lines_tell_what_matters() {
 #[test]
 fn with_v_lines_tell_all_that_the_steps_write() {
     insta::assert_snapshot!(lines(&eventful().events, true));
+}
+
+/// BuildKit begins a step again for each layer of the image that it pulls.
+#[test]
+fn a_step_that_begins_several_times_has_one_line_an_attempt() {
+    let mut run = Recording::new(0);
+    for attempt in [1, 2] {
+        run.begin("rust", attempt);
+        for _ in 0..3 {
+            run.step("rust", 4, "[1/2] FROM debian:13").step_end("rust", 4, StepStatus::Done);
+        }
+    }
+    let told = lines(&run.events, false);
+    let told: Vec<&str> = told.lines().map(str::trim).collect();
+    assert_eq!(told, ["rust  begins", "rust  [1/2] FROM debian:13", "rust  attempt 2", "rust  [1/2] FROM debian:13"]);
 }
 
 #[test]

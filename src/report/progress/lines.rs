@@ -1,6 +1,6 @@
 //! Plain lines: for logs of CI, for files, for who wants no bars.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 use std::time::Duration;
 
@@ -41,6 +41,8 @@ pub struct Lines {
     steps: BTreeMap<(LayerName, u32), String>,
     /// The steps that have begun since the last lines.
     begun: Vec<(LayerName, u32)>,
+    /// The steps that have had their line: BuildKit begins some several times, an image's once for each of its layers.
+    told: BTreeSet<(LayerName, u32)>,
 }
 
 impl Lines {
@@ -56,8 +58,10 @@ impl Lines {
             Kind::StepStarted { .. } | Kind::StepFinished { status: StepStatus::Cached, .. } => Vec::new(),
             _ => {
                 let begun = std::mem::take(&mut self.begun);
-                let named = begun.into_iter().filter_map(|step| self.steps.get(&step).map(|name| (step.0, name)));
-                named.map(|(layer, name)| format!("{}  {name}", self.name(&layer))).collect()
+                let line = |step: &(LayerName, u32)| Some(format!("{}  {}", self.name(&step.0), self.steps.get(step)?));
+                let lines = begun.iter().filter_map(line).collect();
+                self.told.extend(begun);
+                lines
             }
         };
         lines.extend(self.about(event));
@@ -108,7 +112,7 @@ impl Lines {
             }
             Kind::StepStarted { layer, step, name, .. } => {
                 let (step, name) = ((layer.clone(), *step), shown(name));
-                if self.verbose || is_instruction(&name) {
+                if (self.verbose || is_instruction(&name)) && !self.told.contains(&step) {
                     self.begun.push(step.clone());
                 }
                 self.steps.insert(step, name);
@@ -177,6 +181,7 @@ impl Lines {
         let steps: Vec<_> = steps.map(|(step, _)| step.clone()).collect();
         steps.iter().for_each(|step| drop(self.steps.remove(step)));
         self.begun.retain(|(begun, _)| begun != layer);
+        self.told.retain(|(told, _)| told != layer);
     }
 }
 
