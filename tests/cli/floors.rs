@@ -29,7 +29,7 @@ const ROOMS: &[(&str, u8, &[&str])] = &[
     ("lock", 2, &["model", "diag", "registry"]),
     ("engine", 2, &["model", "host", "event"]),
     ("history", 2, &["model", "host", "event"]),
-    ("catalog", 2, &["model", "diag", "tree"]),
+    ("catalog", 2, &["model", "diag", "host", "tree"]),
     ("fingerprint", 2, &["model", "diag", "tree"]),
     (
         "snapshot",
