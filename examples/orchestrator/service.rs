@@ -62,8 +62,10 @@ pub enum Wrong {
 pub struct Exchange {
     /// The operation.
     pub op: String,
-    /// What was sent, in the body or the query; null for nothing.
+    /// What was sent; null for nothing.
     pub question: Value,
+    /// The query's parameters.
+    pub query: Value,
     /// The header `Idempotency-Key`.
     pub key: Option<String>,
     /// The status; none where the answer was lost.
@@ -232,10 +234,14 @@ impl Service {
         if self.state().dead {
             return Err(lost());
         }
-        let question: Value = match head.uri.query() {
-            Some(query) => query.split('&').filter_map(|pair| pair.split_once('=')).collect(),
-            None => serde_json::from_slice(body).unwrap_or_default(),
-        };
+        let question: Value = serde_json::from_slice(body).unwrap_or_default();
+        let query: Value = head
+            .uri
+            .query()
+            .into_iter()
+            .flat_map(|query| query.split('&'))
+            .filter_map(|pair| pair.split_once('='))
+            .collect();
         let header = |name: &str| head.headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
         let key = header("idempotency-key");
         let allowed =
@@ -248,7 +254,7 @@ impl Service {
             (_, "lease") => self.lease(key.as_deref().unwrap_or_default(), &question),
             (_, "release") => self.release(name),
             (_, "evidence") => self.evidence(name).await,
-            (_, "p95") => self.p95(&question),
+            (_, "p95") => self.p95(&query),
             (_, "metrics") => self.metrics(key.as_deref().unwrap_or_default(), &question),
             _ => refused(StatusCode::NOT_FOUND, "there is no such path"),
         };
@@ -256,7 +262,7 @@ impl Service {
         if !matches!(fault, Some(Wrong::Lie(_))) {
             let (op, answer) = (op.to_owned(), if is_lost { Value::Null } else { answer.clone() });
             let status = (!is_lost).then_some(status.as_u16());
-            self.state().exchanges.push(Exchange { op, question, key, status, answer });
+            self.state().exchanges.push(Exchange { op, question, query, key, status, answer });
         }
         let text = match fault {
             Some(Wrong::Lose) => return Err(lost()),
