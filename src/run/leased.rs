@@ -76,7 +76,10 @@ impl<'a> Leased<'a> {
     pub async fn give_back<T>(self, ended: Result<T, Stop>) -> Result<T, Stop> {
         let (Some(pool), Some(lease)) = (self.pool, self.lease.into_inner()) else { return ended };
         let is_lost = match &ended {
-            Err(Stop::Failed { failure, .. }) => failure.kind == FailureKind::Engine && pool.is_told(&lease),
+            // What nobody is suspected of gets no verdict.
+            Err(Stop::Failed { failure, suspect: Some(_), .. }) => {
+                failure.kind == FailureKind::Engine && pool.is_told(&lease)
+            }
             _ => false,
         };
         // Nobody waits for what a runner says of a build that was given up.

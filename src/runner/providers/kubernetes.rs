@@ -80,19 +80,29 @@ impl Settings {
     }
 }
 
+/// What a list holds; nothing where there is none.
+fn list(value: Option<&Value>) -> impl Iterator<Item = &Value> {
+    value.and_then(Value::as_array).into_iter().flatten()
+}
+
+/// Of what `kubectl get pods --output json` answers: the containers that have ended, also before a restart. The pod, the
+/// container, and the reason where there is one.
+fn ended(pods: &Value) -> impl Iterator<Item = (&str, &str, Option<&str>)> {
+    list(pods.get("items")).flat_map(move |pod| {
+        let name = pod.pointer("/metadata/name").and_then(Value::as_str);
+        list(pod.pointer("/status/containerStatuses")).flat_map(move |container| {
+            ["state", "lastState"].into_iter().filter_map(move |field| {
+                let ended = container.get(field)?.get("terminated")?;
+                Some((name?, container.get("name")?.as_str()?, ended.get("reason").and_then(Value::as_str)))
+            })
+        })
+    })
+}
+
 /// Of what `kubectl get pods --output json` answers: that a container was killed because memory ran out.
 pub fn out_of_memory(pods: &Value) -> Option<String> {
-    let items = pods.get("items")?.as_array()?;
-    items.iter().find_map(|pod| {
-        let name = pod.pointer("/metadata/name")?.as_str()?;
-        let containers = pod.pointer("/status/containerStatuses")?.as_array()?;
-        let killed = |state: &Value| Some(state.pointer("/terminated/reason")?.as_str()? == "OOMKilled");
-        let is_killed = |container: &&Value| {
-            ["state", "lastState"].iter().any(|field| container.get(field).and_then(killed) == Some(true))
-        };
-        let container = containers.iter().find(is_killed)?.get("name")?.as_str()?;
-        Some(format!("Kubernetes says OOMKilled of the container {container} of pod {name}"))
-    })
+    let (pod, container, _) = ended(pods).find(|(.., reason)| *reason == Some("OOMKilled"))?;
+    Some(format!("Kubernetes says OOMKilled of the container {container} of pod {pod}"))
 }
 
 /// What is known of the pods of a lease.
@@ -109,14 +119,8 @@ impl Pods {
         let items = pods.get("items")?.as_array()?;
         let name = |pod: &Value| Some(pod.pointer("/metadata/name")?.as_str()?.to_owned());
         let is_leaving = |pod: &&Value| pod.pointer("/metadata/deletionTimestamp").is_some();
-        let ended = items.iter().find_map(|pod| {
-            let containers = pod.pointer("/status/containerStatuses")?.as_array()?;
-            containers.iter().find_map(|container| {
-                let ended = ["state", "lastState"].iter().find_map(|field| container.get(field)?.get("terminated"))?;
-                let reason = ended.get("reason").and_then(Value::as_str).unwrap_or("nobody says why");
-                let container = container.get("name")?.as_str()?;
-                Some(format!("the container {container} of pod {} has ended: {reason}", name(pod)?))
-            })
+        let ended = ended(pods).next().map(|(pod, container, reason)| {
+            format!("the container {container} of pod {pod} has ended: {}", reason.unwrap_or("nobody says why"))
         });
         let there: BTreeSet<String> = items.iter().filter(|pod| !is_leaving(pod)).filter_map(name).collect();
         if self.first.is_empty() {
